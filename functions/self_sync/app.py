@@ -1,0 +1,96 @@
+"""POST /api/users/sync and GET /api/users/me: the browser's own way to its row.
+
+What is stored is what Clerk's API says, never what the browser says.
+"""
+
+from pydantic import BaseModel, Field, ValidationError
+
+from clerksync.clerk_api import INTERACTIVE, ClerkApi
+from clerksync.clerk_user import parse_json
+from clerksync.database import Database
+from clerksync.errors import (
+    ForbiddenError,
+    InvalidPayloadError,
+    NotAuthenticatedError,
+)
+from clerksync.http_api import Request, Response, http_door
+from clerksync.observability import count, logger
+from clerksync.session_token import SessionVerifier, find_token
+from clerksync.settings import Settings
+from clerksync.user_table import UserTable
+
+settings = Settings()
+database = Database(lambda: settings.database_url)
+clerk = ClerkApi(settings, INTERACTIVE)
+sessions = SessionVerifier(clerk.jwks)
+
+
+class SyncRequest(BaseModel):
+    """The optional body. Its profile is ignored; it has to be well-formed."""
+
+    user_id: str = Field(alias="userId", min_length=1)
+    email: str = Field(min_length=1)
+    first_name: str | None = Field(default=None, alias="firstName")
+    last_name: str | None = Field(default=None, alias="lastName")
+    image_url: str | None = Field(default=None, alias="imageUrl")
+
+
+def answer(request: Request) -> Response:
+    match request.method, request.path.rstrip("/"):
+        case "POST", "/api/users/sync" | "/api/user/sync":
+            return sync(request)
+        case "GET", "/api/users/me":
+            return me(request)
+    return Response(404, {"error": "No such route."})
+
+
+def sync(request: Request) -> Response:
+    clerk_id = authenticate(request)
+    check_body(request.body, clerk_id)
+    users = UserTable.from_settings(database, settings)
+    confirmed_at = users.clock()
+    user = clerk.user(clerk_id)
+    if user is None:
+        raise NotAuthenticatedError("Clerk no longer knows this user.")
+    outcome = users.upsert(user, confirmed_at=confirmed_at)
+    if outcome.tombstoned:
+        raise NotAuthenticatedError("This user was deleted meanwhile.")
+    logger.info("self-sync", clerk_id=clerk_id, action=outcome.action)
+    count(f"SelfSyncs{outcome.action.capitalize()}")
+    row = users.find(clerk_id)
+    if row is None:
+        raise InvalidPayloadError("The user has no primary email address at Clerk.")
+    return Response(200, {"success": True, "user": row})
+
+
+def me(request: Request) -> Response:
+    row = UserTable.from_settings(database, settings).find(authenticate(request))
+    if row is None:
+        return Response(404, {"error": "Not synced yet: POST /api/users/sync first."})
+    return Response(200, {"user": row})
+
+
+def authenticate(request: Request) -> str:
+    issuer = settings.clerk_issuer
+    return sessions.verify(
+        find_token(request.headers, request.cookies),
+        pem=settings.clerk_jwt_key,
+        jwks_url=clerk.jwks_url(issuer),
+        issuer=issuer,
+        authorized_parties=settings.authorized_parties,
+    )
+
+
+def check_body(body: bytes, clerk_id: str) -> None:
+    if not body.strip():
+        return
+    try:
+        sync_request = SyncRequest.model_validate(parse_json(body))
+    except ValidationError:
+        message = 'The body must be empty or {"userId": "…", "email": "…"}.'
+        raise InvalidPayloadError(message) from None
+    if sync_request.user_id != clerk_id:
+        raise ForbiddenError("The body's userId is not the user of the session.")
+
+
+handler = http_door(answer)

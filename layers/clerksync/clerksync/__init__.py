@@ -1,0 +1,1 @@
+"""clerksync: an application's Postgres `users` table, kept equal to Clerk."""

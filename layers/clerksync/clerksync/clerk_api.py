@@ -1,0 +1,221 @@
+"""The part of Clerk's Backend API that sync needs, and how to ask patiently."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import urllib3
+
+from clerksync.clerk_user import ClerkUser, parse_json, parse_user, parse_users
+from clerksync.errors import (
+    ClerkRequestError,
+    ClerkUnavailableError,
+    InvalidPayloadError,
+)
+from clerksync.settings import Settings
+
+API_VERSION: Final = "2026-05-12"
+PAGE_LIMIT: Final = 500
+IDS_LIMIT: Final = 100
+_BACKOFF_SECONDS: Final = 0.5
+
+Answer = TypeVar("Answer")
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to insist. A 429 is not a failed try: it is waited out as it asks."""
+
+    retries: int
+    """After a 5xx, a broken connection or a cut answer, with backoff."""
+    longest_wait_seconds: float
+    """A longer wait than this is not waited, and Clerk counts as unavailable."""
+    timeout_seconds: float
+    """For connecting, and for each silence while reading."""
+
+
+# Somebody is looking at a screen; the browser tries again.
+INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=1, timeout_seconds=5)
+BULK: Final = Patience(retries=5, longest_wait_seconds=60, timeout_seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    users: list[ClerkUser]
+    undecodable: list[str | None]
+    """Ids of users that could not be read; None where not even the id could."""
+
+    @property
+    def ids(self) -> list[str]:
+        return [user.id for user in self.users] + [i for i in self.undecodable if i]
+
+    def __len__(self) -> int:
+        return len(self.users) + len(self.undecodable)
+
+
+class ClerkApi:
+    """One instance of Clerk, over kept-alive connections. Safe for threads.
+
+    Every method raises ClerkUnavailableError when Clerk does not answer usefully, and
+    ClerkRequestError when it refuses: 401 for a wrong key, among others.
+    """
+
+    def __init__(self, settings: Settings, patience: Patience) -> None:
+        self._settings = settings
+        self._patience = patience
+        self._http = urllib3.PoolManager(
+            maxsize=16, timeout=patience.timeout_seconds, retries=False
+        )
+        self.requests = 0
+
+    def instance_id(self) -> str:
+        """Which instance the secret key belongs to."""
+        instance = self._get("/v1/instance", (), parse_json)
+        if not isinstance(instance, dict) or not isinstance(instance.get("id"), str):
+            raise ClerkUnavailableError("Clerk's answer about its instance has no id.")
+        return str(instance["id"])
+
+    def count(self, *, created_before: datetime) -> int:
+        """How many users were created before a time of Clerk's clock."""
+        query = [("created_at_before", _milliseconds(created_before))]
+        answer = self._get("/v1/users/count", query, parse_json)
+        return int(answer["total_count"])
+
+    def user(self, clerk_id: str) -> ClerkUser | None:
+        """One user by id; None when Clerk does not know it."""
+        try:
+            path = f"/v1/users/{clerk_id}"
+            return self._get(path, (), lambda body: parse_user(parse_json(body)))
+        except ClerkRequestError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def users_by_id(self, clerk_ids: Sequence[str]) -> list[ClerkUser]:
+        """Those of up to 100 users that Clerk knows. Raises InvalidPayloadError when
+        one of them cannot be read: it would pass for gone."""
+        if len(clerk_ids) > IDS_LIMIT:
+            raise ValueError(f"at most {IDS_LIMIT} ids")
+        # Asked by id, the listing still obeys its limit, which is 10 unless told.
+        query = [("limit", str(IDS_LIMIT)), *(("user_id", i) for i in clerk_ids)]
+        page = self._get("/v1/users", query, _page)
+        if page.undecodable:
+            raise InvalidPayloadError("A user that was asked for by id is unreadable.")
+        return page.users
+
+    def created_page(
+        self,
+        *,
+        created_after: datetime | None,
+        created_before: datetime,
+        starting_after: str | None,
+    ) -> Page:
+        """A page of the listing, oldest first, 500 users; a shorter one is the last."""
+        query = [
+            ("limit", str(PAGE_LIMIT)),
+            ("order_by", "+created_at"),
+            ("created_at_before", _milliseconds(created_before)),
+        ]
+        if created_after is not None:
+            query.append(("created_at_after", _milliseconds(created_after)))
+        if starting_after is not None:
+            query.append(("starting_after", starting_after))
+        return self._get("/v1/users", query, _page)
+
+    def updated_page(self, *, offset: int) -> Page:
+        """A page of the listing, last updated first. Clerk has no updated_at filter."""
+        query = [
+            ("limit", str(PAGE_LIMIT)),
+            ("order_by", "-updated_at"),
+            ("offset", str(offset)),
+        ]
+        return self._get("/v1/users", query, _page)
+
+    def jwks_url(self, issuer: str | None) -> str:
+        """The issuer's key set is public; the Backend API's needs the secret key."""
+        if issuer is not None:
+            return f"{issuer}/.well-known/jwks.json"
+        return f"{self._settings.clerk_api_url}/v1/jwks"
+
+    def jwks(self, url: str) -> Mapping[str, Any]:
+        jwks = self._get(url, (), parse_json)
+        if not isinstance(jwks, dict):
+            raise ClerkUnavailableError("Clerk's key set is not a JSON object.")
+        return jwks
+
+    def _get(
+        self, path: str, query: Query, decode: Callable[[bytes], Answer]
+    ) -> Answer:
+        url = path
+        headers = {"accept": "application/json"}
+        api = self._settings.clerk_api_url
+        if path.startswith("/"):
+            url = api + path
+        if url.startswith(f"{api}/v1/"):
+            headers["authorization"] = f"Bearer {self._settings.clerk_secret_key}"
+            headers["clerk-api-version"] = API_VERSION
+        if query:
+            url = f"{url}?{urlencode(query)}"
+        tries = 0
+        while True:
+            self.requests += 1
+            try:
+                response = self._http.request(
+                    "GET", url, headers=headers, redirect=False
+                )
+                if response.status == 200:
+                    return decode(response.data)
+                wait = _wait_or_raise(response)
+            except urllib3.exceptions.HTTPError as error:
+                problem, wait = f"no connection ({type(error).__name__})", None
+            except (InvalidPayloadError, KeyError, TypeError):
+                problem, wait = "an unreadable answer", None
+            else:
+                problem = f"status {response.status}"
+            if wait is None:
+                tries += 1
+                wait = random.uniform(0.5, 1) * _BACKOFF_SECONDS * 2**tries  # noqa: S311 - spread
+            if (
+                tries > self._patience.retries
+                or wait > self._patience.longest_wait_seconds
+            ):
+                message = f"Clerk cannot be asked: {problem}."
+                raise ClerkUnavailableError(message, retry_after_seconds=wait)
+            time.sleep(wait)
+
+
+def _wait_or_raise(response: urllib3.BaseHTTPResponse) -> float | None:
+    """The seconds that a 429 asks for, None for a 5xx; raises for the rest."""
+    if response.status == 429:
+        try:
+            return max(float(response.headers.get("retry-after", "1")), 0.1)
+        except ValueError:
+            return 1.0
+    if response.status >= 500:
+        return None
+    if response.status == 401:
+        message = "Clerk does not accept CLERK_SECRET_KEY: check key and instance."
+    else:
+        message = f"Clerk answered {response.status} ({_error_code(response)})."
+    raise ClerkRequestError(message, response.status)
+
+
+def _error_code(response: urllib3.BaseHTTPResponse) -> str:
+    try:
+        return str(json.loads(response.data)["errors"][0]["code"])
+    except (ValueError, LookupError, TypeError):
+        return "no error code"
+
+
+def _page(body: bytes) -> Page:
+    return Page(*parse_users(body))
+
+
+def _milliseconds(moment: datetime) -> str:
+    return str(round(moment.timestamp() * 1000))

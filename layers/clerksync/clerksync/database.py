@@ -1,0 +1,113 @@
+"""The Postgres connection of an execution environment."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+from psycopg import conninfo, errors
+
+from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
+
+Result = TypeVar("Result")
+Work = Callable[[psycopg.Connection], Result]
+
+# Two units of work that met: the loser runs again and finds a settled state.
+_COLLISIONS = (
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.UniqueViolation,
+)
+_MAX_ATTEMPTS = 5
+
+# A silent peer is bounded by nothing on the server; whatever the URL says wins.
+_CLIENT_LIMITS = {
+    "application_name": "clerksync",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "8000",
+}
+
+
+class Database:
+    """One connection, opened at first use, in autocommit mode.
+
+    Not for sharing between threads: Lambda handles one request at a time. There is
+    no pool, nothing is prepared on the server and no session state is kept, so that
+    transaction poolers and RDS Proxy may stand in between.
+    """
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+
+    def run(self, work: Work[Result]) -> Result:
+        """Run a unit of work that may be run again.
+
+        It is repeated once over a new connection when the old one turns out to be
+        dead, and up to 5 times when it collided with another (SQLSTATE 40001, 40P01,
+        23505). Raises DatabaseUnreachableError, SchemaOutdatedError, or psycopg.Error.
+        """
+        attempt = 0
+        reconnected = False
+        while True:
+            connection = self._connect()
+            try:
+                return work(connection)
+            except _COLLISIONS:
+                attempt += 1
+                if attempt == _MAX_ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spread
+            except (errors.UndefinedFunction, errors.UndefinedTable) as error:
+                message = "The database schema is not up to date: run migrate."
+                raise SchemaOutdatedError(message) from error
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # A dead connection is only seen at use; other operational errors
+                # (disk full, statement timeout) leave it alive and are not ours.
+                if not self._is_broken() or reconnected:
+                    raise
+                reconnected = True
+                self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _is_broken(self) -> bool:
+        return self._connection is None or self._connection.closed
+
+    def _connect(self) -> psycopg.Connection:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        url = self._url()
+        try:
+            # libpq's own values lose against the URL's, not against keywords.
+            given = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items()}
+            self._connection = psycopg.connect(
+                conninfo.make_conninfo(**_CLIENT_LIMITS | given),
+                autocommit=True,
+                prepare_threshold=None,
+            )
+        except psycopg.Error as error:
+            raise DatabaseUnreachableError(_reason(error)) from None
+        return self._connection
+
+
+def _reason(error: psycopg.Error) -> str:
+    """What a person needs to know, without the user, host or password of the URL."""
+    if isinstance(error, psycopg.ProgrammingError):
+        return "DATABASE_URL is not a Postgres URL (postgresql://user:…@host/database)."
+    text = str(error)
+    if "password authentication failed" in text or "no password" in text:
+        return "Postgres refused user or password: check DATABASE_URL."
+    if "does not exist" in text:
+        return "Postgres has no such database or role: check DATABASE_URL."
+    return (
+        "Postgres cannot be reached: check the host and port of DATABASE_URL, that "
+        "the server runs, and that this network may reach it."
+    )

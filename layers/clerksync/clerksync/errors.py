@@ -1,0 +1,57 @@
+"""Everything that clerksync raises on purpose. A door maps each to one status."""
+
+
+class ClerksyncError(Exception):
+    """Base of all below; its message says what to do next and holds no secret."""
+
+
+class MissingSettingError(ClerksyncError):
+    """A setting that this job needs is not there."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__(f"{name} is not set. {hint}")
+        self.name = name
+
+
+class InvalidSettingError(ClerksyncError):
+    """A setting is there and cannot be used."""
+
+
+class InvalidSignatureError(ClerksyncError):
+    """A webhook that the signing secret did not sign, or not within 5 minutes."""
+
+
+class InvalidPayloadError(ClerksyncError):
+    """A body that is not what Clerk, or a browser, sends."""
+
+
+class NotAuthenticatedError(ClerksyncError):
+    """No session token, or one that must be refused."""
+
+
+class ForbiddenError(ClerksyncError):
+    """A valid session token, used for somebody else."""
+
+
+class ClerkUnavailableError(ClerksyncError):
+    """Clerk did not answer, or not usefully, as often as we were ready to ask."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ClerkRequestError(ClerksyncError):
+    """Clerk refused the request itself: asking again would not help."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SchemaOutdatedError(ClerksyncError):
+    """The database is behind the code."""
+
+
+class DatabaseUnreachableError(ClerksyncError):
+    """No connection to Postgres."""

@@ -1,0 +1,43 @@
+"""Logger and metrics, made once. Ids and counts only: never emails, names or tokens."""
+
+import traceback
+from typing import Any, Final
+
+import psycopg
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
+
+from clerksync.errors import ClerksyncError
+
+SERVICE: Final = "clerksync"
+
+logger: Final = Logger(service=SERVICE)
+metrics: Final = Metrics(namespace=SERVICE, service=SERVICE)
+
+
+def count(name: str, value: float = 1) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def flush_metrics() -> None:
+    """Write out what was counted. Powertools warns of an empty flush: none then."""
+    if metrics.metric_set:
+        metrics.flush_metrics()
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An exception for the log: what and where, without the message.
+
+    The messages of Postgres and of libraries quote the data at hand. Our own do not.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    description: dict[str, Any] = {
+        "error": type(error).__name__,
+        "at": [f"{frame.filename}:{frame.lineno}" for frame in frames[-8:]],
+    }
+    if isinstance(error, ClerksyncError):
+        description["message"] = str(error)
+    if isinstance(error, psycopg.Error):
+        description["sqlstate"] = error.sqlstate
+        description["constraint"] = error.diag.constraint_name
+    return description

@@ -1,0 +1,150 @@
+"""Find the users who are gone from Clerk, prove it, and delete them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import LiteralString
+
+import psycopg
+from psycopg import errors, sql
+
+from clerksync.clerk_api import IDS_LIMIT, ClerkApi
+from clerksync.database import Database
+from clerksync.observability import describe, logger
+from clerksync.run_ledger import Run
+from clerksync.user_table import Outcome, UserTable
+
+# EXCEPT hashes each table once; NOT EXISTS may choose a quadratic plan.
+_CANDIDATES: LiteralString = """
+    WITH unlisted AS (
+        SELECT u.{key} AS clerk_id
+        FROM {users} AS u
+        WHERE u.{key} LIKE 'user\\_%%' AND u.{deleted_at} IS NULL
+          AND u.{created_at} < %(started_at)s
+        EXCEPT
+        SELECT unnest(clerk_ids) FROM {listed} WHERE run_id = %(run_id)s
+    )
+    SELECT c.clerk_id
+    FROM unlisted AS c
+    LEFT JOIN {sync_state} AS s ON s.clerk_id = c.clerk_id
+    WHERE s.synced_at IS NULL OR s.synced_at < %(started_at)s
+    ORDER BY c.clerk_id
+"""
+_TABLE_SIZE: LiteralString = """
+    SELECT count(*) FROM {users} WHERE {key} LIKE 'user\\_%' AND {deleted_at} IS NULL
+"""
+_COMPANIONS: LiteralString = """
+    INSERT INTO {companion} ({companion_key})
+    SELECT {key} FROM {users} WHERE {deleted_at} IS NULL
+    EXCEPT
+    SELECT {companion_key} FROM {companion}
+    ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What a sweep found and did."""
+
+    candidates: int = 0
+    table_size: int = 0
+    refused: bool = False
+    orphans: int = 0
+    """Candidates that Clerk, asked by id, did not know."""
+    deleted: int = 0
+    failed: list[str] = field(default_factory=list)
+    """Orphans that the database would not let go."""
+    missed: Outcome = field(default_factory=Outcome)
+    """Candidates that Clerk knew all the same: what became of them."""
+    missed_count: int = 0
+
+
+def sweep_orphans(
+    run: Run,
+    *,
+    database: Database,
+    users: UserTable,
+    clerk: ClerkApi,
+    listed: int,
+    max_ratio: float,
+    force: bool,
+    dry_run: bool,
+    progress: Callable[[int, int], None],
+) -> Sweep:
+    """Delete the users that a complete listing lacked and that Clerk does not know.
+
+    Only call it after a complete listing. `listed` is how many users that had. Spares
+    whoever was created or synced since the run began. Refuses, and deletes nothing,
+    when the candidates are more than `max_ratio` of the table, unless forced; one is
+    always allowed, but not on an empty listing.
+    """
+    sweep = Sweep()
+    candidates = _candidates(run, database, users)
+    sweep.candidates = len(candidates)
+    if not candidates:
+        return sweep
+    sweep.table_size = _table_size(database, users)
+    allowed = int(max_ratio * sweep.table_size)
+    if listed:
+        allowed = max(allowed, 1)
+    if len(candidates) > allowed and not force:
+        sweep.refused = True
+        return sweep
+    for start in range(0, len(candidates), IDS_LIMIT):
+        batch = candidates[start : start + IDS_LIMIT]
+        _sweep_batch(run, batch, sweep, users=users, clerk=clerk, dry_run=dry_run)
+        progress(start + len(batch), len(candidates))
+    return sweep
+
+
+def restore_companions(database: Database, users: UserTable) -> None:
+    """Give their companion row to users that have none, however they came to be."""
+    query = sql.SQL(_COMPANIONS).format(**users.names)
+    database.run(lambda connection: connection.execute(query))
+
+
+def _sweep_batch(
+    run: Run,
+    batch: Sequence[str],
+    sweep: Sweep,
+    *,
+    users: UserTable,
+    clerk: ClerkApi,
+    dry_run: bool,
+) -> None:
+    confirmed_at = users.clock()
+    known = clerk.users_by_id(batch)
+    orphans = sorted(set(batch) - {user.id for user in known})
+    sweep.orphans += len(orphans)
+    sweep.missed_count += len(known)
+    sweep.missed.add(
+        users.upsert_many(known, confirmed_at=confirmed_at, dry_run=dry_run)
+    )
+    if not dry_run:
+        _delete(run, orphans, sweep, users)
+
+
+def _delete(run: Run, orphans: Sequence[str], sweep: Sweep, users: UserTable) -> None:
+    """Delete together; where one of them is held fast, halve until it stands alone."""
+    if not orphans:
+        return
+    try:
+        sweep.deleted += users.delete(orphans, unless_synced_since=run.started_at)
+    except (psycopg.IntegrityError, errors.RaiseException) as error:
+        if len(orphans) == 1:
+            logger.error("user not deleted", clerk_id=orphans[0], **describe(error))
+            sweep.failed.extend(orphans)
+            return
+        middle = len(orphans) // 2
+        _delete(run, orphans[:middle], sweep, users)
+        _delete(run, orphans[middle:], sweep, users)
+
+
+def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
+    query = sql.SQL(_CANDIDATES).format(**users.names)
+    parameters = {"run_id": run.run_id, "started_at": run.started_at}
+    return database.run(lambda c: [row[0] for row in c.execute(query, parameters)])
+
+
+def _table_size(database: Database, users: UserTable) -> int:
+    query = sql.SQL(_TABLE_SIZE).format(**users.names)
+    return database.run(lambda c: int(c.execute(query).fetchall()[0][0]))

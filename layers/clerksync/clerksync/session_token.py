@@ -1,0 +1,128 @@
+"""Clerk session tokens: RS256 JWTs that live 60 seconds."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from clerksync.clerk_user import is_clerk_id
+from clerksync.errors import InvalidSettingError, NotAuthenticatedError
+
+_LEEWAY_SECONDS: Final = 5
+_JWKS_TTL_SECONDS: Final = 3600
+_JWKS_PAUSE_SECONDS: Final = 10
+_REFUSED: Final = "Not authenticated: send a valid Clerk session token."
+
+FetchJwks = Callable[[str], Mapping[str, Any]]
+
+
+class SessionVerifier:
+    """Verifies session tokens, keeping the keys it fetched for an hour.
+
+    `fetch_jwks` gets the URL of a JSON Web Key Set and gives the set. An
+    unknown key id is looked up anew, but not more often than every 10 seconds: strangers
+    can invent key ids.
+    """
+
+    def __init__(self, fetch_jwks: FetchJwks) -> None:
+        self._fetch_jwks = fetch_jwks
+        self._keys: dict[str, RSAPublicKey] = {}
+        self._fetched: tuple[str, float] | None = None
+
+    def verify(
+        self,
+        token: str,
+        *,
+        pem: str | None,
+        jwks_url: str,
+        issuer: str | None,
+        authorized_parties: frozenset[str],
+    ) -> str:
+        """The Clerk id of the user whose session this is.
+
+        `pem` is the instance's public key; without it the key set decides. Raises
+        NotAuthenticatedError, InvalidSettingError for a PEM that is none, and whatever
+        fetching the JWKS raises.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            # OAuth access tokens say at+jwt; Clerk's session tokens JWT.
+            if (
+                header.get("alg") != "RS256"
+                or header.get("typ", "JWT").upper() != "JWT"
+            ):
+                raise NotAuthenticatedError(_REFUSED)
+            key = _public_key(pem) if pem else self._key(header, jwks_url)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                issuer=issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "sub", "sid", "iss"], "verify_aud": False},
+            )
+        except (jwt.PyJWTError, ValueError, AttributeError, RecursionError):
+            raise NotAuthenticatedError(_REFUSED) from None
+        _check_claims(claims, authorized_parties)
+        return str(claims["sub"])
+
+    def _key(self, header: Mapping[str, Any], jwks_url: str) -> RSAPublicKey:
+        kid = str(header.get("kid"))
+        age = float("inf")
+        if self._fetched is not None and self._fetched[0] == jwks_url:
+            age = time.monotonic() - self._fetched[1]
+        unknown = kid not in self._keys
+        if age > _JWKS_TTL_SECONDS or (unknown and age > _JWKS_PAUSE_SECONDS):
+            self._keys = _rsa_keys(self._fetch_jwks(jwks_url))
+            self._fetched = jwks_url, time.monotonic()
+        if kid not in self._keys:
+            raise NotAuthenticatedError(_REFUSED)
+        return self._keys[kid]
+
+
+def find_token(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str:
+    """The bearer token, else the `__session` cookie. Raises NotAuthenticatedError."""
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    if cookies.get("__session"):
+        return cookies["__session"]
+    raise NotAuthenticatedError(_REFUSED)
+
+
+def _check_claims(claims: Mapping[str, Any], parties: frozenset[str]) -> None:
+    azp = claims.get("azp")
+    if (
+        not is_clerk_id(claims["sub"])  # mch_… is a machine
+        or not isinstance(claims["sid"], str)
+        or not claims["sid"]
+        or claims.get("sts") == "pending"  # the user has tasks left before signing in
+        or (parties and azp not in parties)
+    ):
+        raise NotAuthenticatedError(_REFUSED)
+
+
+@lru_cache(maxsize=4)
+def _public_key(pem: str) -> RSAPublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except ValueError:
+        key = None
+    if not isinstance(key, RSAPublicKey):
+        message = "CLERK_JWT_KEY is not an RSA public key in PEM form."
+        raise InvalidSettingError(message)
+    return key
+
+
+def _rsa_keys(jwks: Mapping[str, Any]) -> dict[str, RSAPublicKey]:
+    keys = {}
+    for entry in jwks.get("keys", ()):
+        if isinstance(entry, dict) and entry.get("kty") == "RSA" and "kid" in entry:
+            key = jwt.PyJWK(entry, algorithm="RS256").key
+            if isinstance(key, RSAPublicKey):
+                keys[str(entry["kid"])] = key
+    return keys

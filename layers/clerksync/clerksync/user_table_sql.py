@@ -1,0 +1,232 @@
+"""The rules of truth as SQL: bodies of PL/pgSQL functions, with names left open.
+
+`write_path` fills in tables and columns and makes functions of them. `{incoming}` is
+what a door handed over: one user, or a staged batch. `{differs}` tells whether the row
+`u` is not what `i` would make of it.
+
+Each statement in a function sees what was committed while the one before it waited.
+"""
+
+from typing import LiteralString
+
+UPSERT: LiteralString = """
+#variable_conflict use_column
+DECLARE
+    _news text[];
+    _holders text[];
+    _contested boolean;
+    _unlocked boolean;
+    _claimed text[];
+    _losers text[] := '{{}}';
+    _rowless bigint;
+BEGIN
+    created := 0;
+    updated := 0;
+    email_conflicts := 0;
+
+    -- What is news? Only reads: what is not news is neither written nor locked.
+    -- Skipping by content is safe for the same version only.
+    SELECT array_agg(clerk_id ORDER BY clerk_id) FILTER (WHERE verdict = 'news'),
+           count(*) FILTER (WHERE verdict = 'unchanged'),
+           count(*) FILTER (WHERE verdict = 'skipped'),
+           array_agg(clerk_id) FILTER (WHERE verdict = 'tombstoned')
+    INTO _news, unchanged, skipped, tombstoned
+    FROM (
+        SELECT i.clerk_id,
+               CASE
+                   WHEN s.deleted_at >= coalesce(i.confirmed_at, s.deleted_at)
+                   THEN 'tombstoned'
+                   WHEN s.clerk_updated_at > i.clerk_updated_at
+                   THEN 'unchanged'
+                   WHEN s.clerk_updated_at < i.clerk_updated_at
+                        OR s.clerk_updated_at IS NULL
+                        OR s.deleted_at IS NOT NULL
+                   THEN 'news'
+                   WHEN u.{key} IS NULL AND s.skipped IS NOT NULL
+                        AND i.{email} IS NULL AND _require_email
+                   THEN 'skipped'
+                   WHEN u.{key} IS NULL OR {differs}
+                   THEN 'news'
+                   ELSE 'unchanged'
+               END AS verdict
+        FROM {incoming} AS i
+        LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
+        LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
+    ) AS verdicts;
+    IF _news IS NULL THEN
+        RETURN;
+    END IF;
+
+    -- Does another row hold, or another of these users want, one of the emails?
+    SELECT array_agg(h.{key}) FILTER (WHERE h.{key} IS NOT NULL),
+           count(h.{key}) > 0 OR count(i.{email}) > count(DISTINCT i.{email})
+    INTO _holders, _contested
+    FROM {incoming} AS i
+    JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
+    LEFT JOIN {users} AS h ON h.{email} = i.{email} AND h.{key} <> i.clerk_id;
+    IF _contested THEN
+        PERFORM FROM {sync_state} AS s
+        WHERE s.clerk_id = ANY (_news || _holders)
+        ORDER BY s.clerk_id
+        FOR UPDATE;
+    END IF;
+
+    -- The claim: the one row that serialises all writers of a user.
+    WITH claims AS (
+        INSERT INTO {sync_state} AS s
+            (clerk_id, clerk_updated_at, confirmed_at, synced_at)
+        SELECT i.clerk_id, i.clerk_updated_at, i.confirmed_at, clock_timestamp()
+        FROM {incoming} AS i
+        JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
+        ORDER BY i.clerk_id
+        ON CONFLICT (clerk_id) DO UPDATE
+        SET clerk_updated_at = excluded.clerk_updated_at,
+            confirmed_at = coalesce(excluded.confirmed_at, s.confirmed_at),
+            deleted_at = NULL,
+            skipped = NULL,
+            synced_at = clock_timestamp()
+        WHERE (s.deleted_at IS NULL OR s.deleted_at < excluded.confirmed_at)
+          AND (s.clerk_updated_at IS NULL
+               OR s.clerk_updated_at <= excluded.clerk_updated_at)
+        RETURNING s.clerk_id
+    )
+    SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _claimed FROM claims;
+
+    -- Not claimed: overtaken, while waiting, by a deletion or by a newer version.
+    IF cardinality(_claimed) < cardinality(_news) THEN
+        SELECT tombstoned
+               || array_agg(s.clerk_id) FILTER (WHERE s.deleted_at IS NOT NULL),
+               unchanged + count(*) FILTER (WHERE s.deleted_at IS NULL)
+        INTO tombstoned, unchanged
+        FROM {sync_state} AS s
+        WHERE s.clerk_id = ANY (_news) AND s.clerk_id <> ALL (_claimed);
+    END IF;
+
+    -- An email belongs to the newest claim, and each claim is locked by now. A holder
+    -- that came up in between is not: the whole unit of work must start again.
+    IF _contested THEN
+        WITH wanted AS (
+            SELECT i.{email} AS email, i.clerk_id, i.clerk_updated_at AS version
+            FROM {incoming} AS i
+            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+            WHERE i.{email} IS NOT NULL
+        ), rivals AS (
+            SELECT w.email, w.clerk_id, w.version FROM wanted AS w
+            UNION
+            SELECT w.email, h.{key},
+                   CASE
+                       WHEN h.{key} NOT LIKE 'user\\_%' THEN 'infinity'
+                       ELSE coalesce(s.clerk_updated_at, '-infinity')
+                   END
+            FROM wanted AS w
+            JOIN {users} AS h ON h.{email} = w.email
+            LEFT JOIN {sync_state} AS s ON s.clerk_id = h.{key}
+            WHERE h.{key} <> ALL (_claimed)
+        ), ranked AS (
+            SELECT clerk_id,
+                   row_number() OVER (
+                       PARTITION BY email ORDER BY version DESC, clerk_id DESC
+                   ) > 1 AS loses
+            FROM rivals
+        )
+        SELECT coalesce(array_agg(clerk_id) FILTER (WHERE loses), '{{}}'),
+               count(*) FILTER (WHERE loses),
+               bool_or(clerk_id <> ALL (_claimed || _holders))
+        INTO _losers, email_conflicts, _unlocked
+        FROM ranked;
+        IF _unlocked THEN
+            RAISE serialization_failure USING MESSAGE = 'an email changed hands';
+        END IF;
+
+        UPDATE {users} AS u
+        SET {email} = NULL, {updated_at} = now()
+        WHERE u.{key} = ANY (_losers) AND u.{email} IS NOT NULL;
+        UPDATE {users} AS u
+        SET {email} = NULL
+        FROM {incoming} AS i
+        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+        WHERE u.{key} = i.clerk_id AND u.{email} <> i.{email};
+    END IF;
+
+    -- Whatever depends on the row is decided now, after the claim.
+    WITH written AS (
+        INSERT INTO {users} AS target ({key}, {columns}, {tier})
+        SELECT i.clerk_id, {incoming_columns}, coalesce(i.tier, _default_tier)
+        FROM (
+            SELECT i.clerk_id, i.tier, i.{email} IS NOT NULL AS has_email,
+                   {resolved_columns}
+            FROM {incoming} AS i
+            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+        ) AS i
+        LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
+        WHERE CASE
+                  WHEN u.{key} IS NULL THEN i.has_email OR NOT _require_email
+                  ELSE {differs}
+              END
+        ORDER BY i.clerk_id
+        ON CONFLICT ({key}) DO UPDATE
+        SET {assignments}, {deleted_at} = NULL, {updated_at} = now()
+        RETURNING target.{key} AS key, target.xmax = 0 AS inserted
+    ), companions AS (
+        INSERT INTO {companion} ({companion_key})
+        SELECT key FROM written
+        ON CONFLICT DO NOTHING
+    )
+    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted)
+    INTO created, updated
+    FROM written;
+
+    IF _manages_tier THEN
+        UPDATE {users} AS u
+        SET {tier} = i.tier
+        FROM {incoming} AS i
+        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+        WHERE u.{key} = i.clerk_id AND u.{tier} <> i.tier;
+    END IF;
+
+    IF created + updated < cardinality(_claimed) THEN
+        UPDATE {sync_state} AS s
+        SET skipped = 'no email'
+        FROM unnest(_claimed) AS c (clerk_id)
+        WHERE s.clerk_id = c.clerk_id
+          AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = c.clerk_id);
+        GET DIAGNOSTICS _rowless = ROW_COUNT;
+        skipped := skipped + _rowless;
+        unchanged := unchanged + cardinality(_claimed) - created - updated - _rowless;
+    END IF;
+END
+"""
+
+# The tombstone in one statement and the row in the next, which so sees an upsert that
+# the first one waited for. A known tombstone is stamped anew: a look-up made before
+# this deletion must not revive the user.
+DELETE: LiteralString = """
+#variable_conflict use_column
+DECLARE
+    _claimed text[];
+BEGIN
+    WITH claims AS (
+        INSERT INTO {sync_state} AS s (clerk_id, deleted_at, synced_at)
+        SELECT gone.clerk_id, clock_timestamp(), clock_timestamp()
+        FROM (SELECT DISTINCT unnest(_clerk_ids) AS clerk_id) AS gone
+        ORDER BY gone.clerk_id
+        ON CONFLICT (clerk_id) DO UPDATE
+        SET deleted_at = clock_timestamp(),
+            skipped = NULL,
+            synced_at = clock_timestamp()
+        WHERE _unless_synced_since IS NULL OR s.synced_at < _unless_synced_since
+        RETURNING s.clerk_id
+    )
+    SELECT array_agg(clerk_id) INTO _claimed FROM claims;
+    IF _soft THEN
+        UPDATE {users} AS u
+        SET {forgotten}, {deleted_at} = now(), {updated_at} = now()
+        WHERE u.{key} = ANY (_claimed) AND u.{deleted_at} IS NULL;
+        GET DIAGNOSTICS deleted = ROW_COUNT;
+        DELETE FROM {companion} AS c WHERE c.{companion_key} = ANY (_claimed);
+    ELSE
+        DELETE FROM {users} AS u WHERE u.{key} = ANY (_claimed);
+        GET DIAGNOSTICS deleted = ROW_COUNT;
+    END IF;
+END
+"""

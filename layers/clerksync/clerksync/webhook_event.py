@@ -1,0 +1,102 @@
+"""What Clerk posts: the Svix signature, and the event inside."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from standardwebhooks.webhooks import (
+    EmptyWebhookSecretError,
+    Webhook,
+    WebhookVerificationError,
+)
+
+from clerksync.clerk_user import ClerkUser, is_clerk_id, parse_json, parse_user
+from clerksync.errors import (
+    InvalidPayloadError,
+    InvalidSettingError,
+    InvalidSignatureError,
+)
+
+_USER_WRITTEN: Final = frozenset({"user.created", "user.updated"})
+_USER_DELETED: Final = "user.deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    type: str
+    user: ClerkUser | None = None
+    """Set for user.created and user.updated."""
+    deleted_id: str | None = None
+    """Set for user.deleted. Clerk's schema allows a deletion without an id."""
+
+
+def verify_signature(
+    body: bytes, headers: Mapping[str, str], secrets: Iterable[str]
+) -> None:
+    """Check that one of the secrets signed these very bytes, within ±5 minutes.
+
+    Raises InvalidSignatureError; InvalidSettingError when a secret is not one.
+    """
+    signed = {
+        name: headers.get(f"svix-{name}") or headers.get(f"webhook-{name}") or ""
+        for name in ("id", "timestamp", "signature")
+    }
+    if not all(signed.values()):
+        message = "The svix-id, svix-timestamp and svix-signature headers are missing."
+        raise InvalidSignatureError(message)
+    # One signature at a time: a malformed one must not hide a good one behind it.
+    for secret in secrets:
+        verifier = _verifier(secret)
+        for signature in signed["signature"].split(" "):
+            if _is_signed(verifier, body, signed | {"signature": signature}):
+                return
+    raise InvalidSignatureError(
+        "The signature does not match, or its timestamp is more than 5 minutes off. "
+        "Check that the signing secret is the one of this endpoint."
+    )
+
+
+def _verifier(secret: str) -> Webhook:
+    try:
+        return Webhook(secret)
+    except (ValueError, EmptyWebhookSecretError):
+        message = "CLERK_WEBHOOK_SIGNING_SECRET is not a signing secret (whsec_…)."
+        raise InvalidSettingError(message) from None
+
+
+def _is_signed(verifier: Webhook, body: bytes, signed: Mapping[str, str]) -> bool:
+    headers = {f"webhook-{name}": value for name, value in signed.items()}
+    try:
+        verifier.verify(body, headers, json_parse=False)
+    except (WebhookVerificationError, ValueError):
+        # ValueError: no comma, bad base64, a body that is not UTF-8.
+        return False
+    return True
+
+
+def parse_event(body: bytes, *, instance_id: str | None = None) -> WebhookEvent:
+    """Read a verified body. A type that does not concern users is left unread.
+
+    Raises InvalidPayloadError, also for an event of another instance than the given.
+    """
+    envelope = parse_json(body)
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
+        raise InvalidPayloadError("The body is not a Clerk event: it has no type.")
+    event_type: str = envelope["type"]
+    if instance_id is not None and envelope.get("instance_id") != instance_id:
+        message = "The event is of another Clerk instance than CLERKSYNC_INSTANCE_ID."
+        raise InvalidPayloadError(message)
+    if event_type in _USER_WRITTEN:
+        return WebhookEvent(event_type, user=parse_user(envelope.get("data")))
+    if event_type == _USER_DELETED:
+        return WebhookEvent(event_type, deleted_id=_deleted_id(envelope.get("data")))
+    return WebhookEvent(event_type)
+
+
+def _deleted_id(data: Any) -> str | None:
+    if not isinstance(data, dict):
+        raise InvalidPayloadError("The deletion has no data.")
+    clerk_id = data.get("id")
+    if clerk_id is not None and not is_clerk_id(clerk_id):
+        raise InvalidPayloadError("The deletion's id is not a Clerk user id.")
+    return clerk_id

@@ -1,0 +1,176 @@
+"""The write path as functions in the database, built from a mapping.
+
+Functions, because planning these statements costs as much as running them, and a
+function keeps its plans without a prepared statement, behind any pooler; one round
+trip does it all. `migrate` installs them; a digest of the source is part of the name,
+so that code and database can never mean different versions.
+
+The upsert exists twice from the same source: one reads a single user from its
+parameters, the other any number from the temporary table `clerksync_incoming`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import LiteralString
+
+from psycopg import sql
+
+from clerksync.table_mapping import ColumnType, TableMapping, identifiers
+from clerksync.user_table_sql import DELETE, UPSERT
+
+_RESULT: LiteralString = """
+    OUT created bigint, OUT updated bigint, OUT unchanged bigint, OUT skipped bigint,
+    OUT email_conflicts bigint, OUT tombstoned text[]
+"""
+_FLAGS: LiteralString = (
+    "_require_email boolean, _manages_tier boolean, _default_tier text"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as it is installed and as it is called, all arguments positional."""
+
+    name: str
+    definition: sql.Composed
+    call: sql.Composed
+
+
+@dataclass(frozen=True, slots=True)
+class WritePath:
+    """The write path of one mapping in one schema."""
+
+    upsert_user: Function
+    upsert_staged: Function
+    delete_users: Function
+    create_staging: sql.Composed
+    copy_staging: sql.Composed
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        return self.upsert_user, self.upsert_staged, self.delete_users
+
+
+@lru_cache
+def build(mapping: TableMapping, schema: str) -> WritePath:
+    """Compose the write path. Pure: it touches no database."""
+    incoming: list[tuple[str, ColumnType]] = [
+        ("clerk_id", "text"),
+        ("clerk_updated_at", "timestamptz"),
+        ("confirmed_at", "timestamptz"),
+        ("tier", "text"),
+        *((column.name, column.type) for column in mapping.columns),
+    ]
+    parts = identifiers(mapping, schema) | _fragments(mapping)
+    # A dot in its name keeps a parameter apart from columns and variables.
+    single = _joined(
+        sql.SQL("{} AS {}").format(sql.Identifier(f"in.{name}"), sql.Identifier(name))
+        for name, _ in incoming
+    )
+    staged = sql.SQL("pg_temp.clerksync_incoming")
+    columns = _joined(sql.Identifier(name) for name, _ in incoming)
+    return WritePath(
+        upsert_user=_function(
+            schema,
+            "clerksync_upsert_user",
+            _declared(incoming, prefix="in.") + sql.SQL(", " + _FLAGS + ", " + _RESULT),
+            sql.SQL(UPSERT).format(
+                incoming=sql.SQL("(SELECT {})").format(single), **parts
+            ),
+            arguments=[*(type_ for _, type_ in incoming), "boolean", "boolean", "text"],
+        ),
+        upsert_staged=_function(
+            schema,
+            "clerksync_upsert_staged",
+            sql.SQL(_FLAGS + ", " + _RESULT),
+            sql.SQL(UPSERT).format(incoming=staged, **parts),
+            arguments=["boolean", "boolean", "text"],
+            # Batches differ in size a thousandfold: no plan serves two of them.
+            options="SET plan_cache_mode = force_custom_plan",
+        ),
+        delete_users=_function(
+            schema,
+            "clerksync_delete_users",
+            sql.SQL(
+                "_clerk_ids text[], _unless_synced_since timestamptz, _soft boolean,"
+                " OUT deleted bigint"
+            ),
+            sql.SQL(DELETE).format(**parts),
+            arguments=["text[]", "timestamptz", "boolean"],
+        ),
+        create_staging=sql.SQL(
+            "CREATE TEMPORARY TABLE clerksync_incoming ({}) ON COMMIT DROP"
+        ).format(_declared(incoming)),
+        copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(staged, columns),
+    )
+
+
+def _fragments(mapping: TableMapping) -> dict[str, sql.Composable]:
+    """Lists of columns, and the one expression that stands twice in the upsert."""
+    columns = [sql.Identifier(column.name) for column in mapping.columns]
+    resolved = sql.SQL("CASE WHEN i.clerk_id <> ALL (_losers) THEN i.{0} END AS {0}")
+    return {
+        "columns": _joined(columns),
+        "incoming_columns": _joined(sql.SQL("i.{}").format(c) for c in columns),
+        "resolved_columns": _joined(
+            (resolved if column.name == mapping.email else sql.SQL("i.{0}")).format(c)
+            for c, column in zip(columns, mapping.columns, strict=True)
+        ),
+        "assignments": _joined(
+            sql.SQL("{0} = excluded.{0}").format(c) for c in columns
+        ),
+        "forgotten": _joined(
+            sql.SQL("{} = NULL").format(sql.Identifier(column.name))
+            for column in mapping.columns
+            if column.personal
+        ),
+        "differs": sql.SQL(
+            "(({old}) IS DISTINCT FROM ({new}) OR u.{deleted_at} IS NOT NULL"
+            " OR coalesce(u.{tier} <> i.tier, false))"
+        ).format(
+            old=_joined(sql.SQL("u.{}").format(c) for c in columns),
+            new=_joined(sql.SQL("i.{}").format(c) for c in columns),
+            deleted_at=sql.Identifier(mapping.deleted_at),
+            tier=sql.Identifier(mapping.tier),
+        ),
+    }
+
+
+def _function(
+    schema: str,
+    name: LiteralString,
+    parameters: sql.Composable,
+    body: sql.Composable,
+    *,
+    arguments: Sequence[LiteralString],
+    options: LiteralString = "",
+) -> Function:
+    source = sql.Composed([parameters, sql.SQL(options), body]).as_string()
+    unique_name = f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    identifier = sql.Identifier(schema, unique_name)
+    return Function(
+        name=unique_name,
+        definition=sql.SQL(
+            "CREATE OR REPLACE FUNCTION {} ({}) LANGUAGE plpgsql {} AS {}"
+        ).format(
+            identifier, parameters, sql.SQL(options), sql.Literal(body.as_string())
+        ),
+        call=sql.SQL("SELECT * FROM {}({})").format(
+            identifier, _joined(sql.SQL("%s::" + type_) for type_ in arguments)
+        ),
+    )
+
+
+def _declared(
+    columns: Iterable[tuple[str, ColumnType]], *, prefix: str = ""
+) -> sql.Composed:
+    return _joined(
+        sql.SQL("{} " + type_).format(sql.Identifier(prefix + name))
+        for name, type_ in columns
+    )
+
+
+def _joined(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)

@@ -1,0 +1,261 @@
+"""The stub itself: one Clerk instance with its API, webhooks and session tokens."""
+
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from local.stub_clerk import control, routes
+from local.stub_clerk.clerk_user import JSON, now_ms
+from local.stub_clerk.deliveries import Delivery, Sender
+from local.stub_clerk.faults import FaultPlan, Interfere, StubRequest
+from local.stub_clerk.instance import invented_instance
+from local.stub_clerk.listing import ListingSettings
+from local.stub_clerk.people import invented_users
+from local.stub_clerk.server import Answer, Call, Server
+from local.stub_clerk.session_tokens import SessionKey, session_token
+from local.stub_clerk.user_changes import changed, new_user
+from local.stub_clerk.user_directory import UserDirectory
+from local.stub_clerk.webhooks import signed_headers, user_event
+
+_LOGGED_REQUESTS = 10_000
+
+
+class StubClerk:
+    """A Clerk instance on loopback, with `users` invented users to begin with.
+
+    The same `seed` and `environment_type` give the same instance: users, ids, secret
+    key and webhook secret; only the RSA key of session tokens is new each time. Use it
+    as a context manager, or call `start` and `close`. Any thread may call any method.
+
+    `time_scale` shortens Svix's retry schedule: 0.001 makes five minutes 0.3 seconds.
+    What `__init__` sets without an underscore may be set anew while the stub runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        users: int = 0,
+        seed: int = 1,
+        environment_type: str = "development",
+        secret_key: str | None = None,
+        webhook_signing_secret: str | None = None,
+        webhook_url: str | None = None,
+        time_scale: float = 1.0,
+    ) -> None:
+        self.instance = invented_instance(
+            seed, environment_type, secret_key, webhook_signing_secret
+        )
+        self.instance_id = self.instance.id
+        self.secret_key = self.instance.secret_key
+        # Several, separated by spaces, sign each message several times.
+        self.webhook_signing_secret = self.instance.webhook_signing_secret
+        self.webhook_url = webhook_url
+        self.sender = Sender(lambda: self.webhook_url, self.sign, time_scale)
+        self.session_key = SessionKey(self.instance_id)
+        rng = random.Random(f"{environment_type} users {seed}")
+        self.users = UserDirectory(invented_users(users, seed, rng))
+        self.listing = ListingSettings()
+        self.latency_ms = 0.0  # added to each page of users
+        # Requests in each window before the 429; Clerk's are 100 for a development
+        # instance and 1000 for a production one.
+        self.rate_limit: int | None = None
+        self.rate_limit_window_s = 10.0
+        # Asked about each API request, before it is looked at; it may change users.
+        self.interfere: Interfere | None = None
+        self.requests = 0
+        self.request_log: deque[StubRequest] = deque(maxlen=_LOGGED_REQUESTS)
+        self._faults = FaultPlan()
+        # What needs nothing of the stub's own is told where it is done.
+        self.ids = self.users.ids
+        self.get_user = self.users.user
+        self.fail_next = self._faults.fail_next
+        self.send_event = self.sender.send
+        self.replay = self.sender.replay
+        self.wait_for_deliveries = self.sender.wait
+        self._port = port
+        self._server: Server | None = None
+
+    def start(self) -> Self:
+        """Listen on 127.0.0.1 and serve from a daemon thread."""
+        self._server = Server(self._port, self._answer)
+        self._server.start()
+        return self
+
+    def close(self) -> None:
+        """End the server and the deliveries; returns when their threads are done."""
+        self.sender.close()
+        if self._server:
+            self._server.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Return the base of the Backend API; its paths begin with /v1."""
+        if self._server is None:
+            raise RuntimeError("the stub has not been started: it has no address yet")
+        return f"http://127.0.0.1:{self._server.port}"
+
+    @property
+    def issuer(self) -> str:
+        """Return the Frontend API's URL: `iss` of tokens, and where the JWKS are."""
+        return self.url
+
+    @property
+    def publishable_key(self) -> str:
+        """Return the key that names the Frontend API's host.
+
+        Who derives an issuer from it gets https, as with Clerk; the stub speaks http.
+        """
+        return self.instance.publishable_key(self.url.removeprefix("http://"))
+
+    @property
+    def jwt_public_key(self) -> str:
+        """Return the PEM that verifies session tokens."""
+        return self.session_key.public_pem
+
+    @property
+    def count(self) -> int:
+        """Return how many users there are."""
+        return len(self.users)
+
+    def create_user(
+        self,
+        *,
+        email: str | None = None,
+        emails: Sequence[str] = (),
+        phone_number: str | None = None,
+        created_at: int | None = None,
+        notify: bool = True,
+        **fields: Any,
+    ) -> JSON:
+        """Create a user and return it; raises ClerkError 422 for an email in use.
+
+        `email` is the primary address; where it is not among `emails` it comes after
+        them. `created_at` is Unix milliseconds, by default now. `fields` are those of
+        the user object: `first_name`, `public_metadata` and so on. Sends
+        `user.created`, unless `notify` is false or there is no `webhook_url`.
+        """
+        user = new_user(
+            email=email,
+            emails=emails,
+            phone_number=phone_number,
+            created_at=created_at,
+            **fields,
+        )
+        self.users.add(user)
+        return self._notify("user.created", user) if notify else user
+
+    def update_user(self, user_id: str, *, notify: bool = True, **changes: Any) -> JSON:
+        """Change a user as `user_changes.changed` describes, and return it.
+
+        `updated_at` grows with each change. Raises ClerkError 404, or 422 for an email
+        in use. Sends `user.updated`, under the same conditions as `create_user`.
+        """
+        with self.users.lock:
+            user = changed(self.users.user(user_id), changes)
+            self.users.replace(user)
+        return self._notify("user.updated", user) if notify else user
+
+    def delete_user(self, user_id: str, *, notify: bool = True) -> JSON:
+        """Delete a user and return what it was; raises ClerkError 404.
+
+        Sends `user.deleted`; with `notify` false it happens behind everybody's back.
+        """
+        user = self.users.remove(user_id)
+        return self._notify("user.deleted", user) if notify else user
+
+    def event(
+        self, type_: str, user: JSON | str, timestamp_ms: int | None = None
+    ) -> JSON:
+        """Return the event about a user object, or about the user with that id.
+
+        `timestamp_ms` is Unix milliseconds, by default now. For `user.deleted` an id
+        will do, even of nobody; for the others it raises ClerkError 404.
+        """
+        if isinstance(user, str):
+            user = {"id": user} if type_ == "user.deleted" else self.get_user(user)
+        at = now_ms() if timestamp_ms is None else timestamp_ms
+        return user_event(type_, user, self.instance_id, at)
+
+    def sign(
+        self,
+        body: bytes,
+        message_id: str | None = None,
+        timestamp: float | None = None,
+    ) -> dict[str, str]:
+        """Return the svix headers for `body`; `timestamp` is Unix seconds, else now."""
+        secrets = self.webhook_signing_secret
+        return signed_headers(secrets, body, message_id, timestamp)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Return all messages sent so far, oldest first."""
+        return list(self.sender.deliveries)
+
+    def session_token(
+        self,
+        user_id: str,
+        *,
+        lifetime_seconds: float = 60,
+        headers: Mapping[str, Any] | None = None,
+        key: Any = None,
+        algorithm: str = "RS256",
+        **claims: Any,
+    ) -> str:
+        """Return a session JWT for `user_id`, who need not exist.
+
+        `claims` and `headers` replace Clerk's; one that is None is left out. Another
+        `key` or `algorithm` forges: HS256 takes any text as key, `none` takes no key.
+        """
+        return session_token(
+            self.session_key,
+            {"sub": user_id, "iss": self.issuer} | claims,
+            lifetime_s=lifetime_seconds,
+            headers=headers or {},
+            key=key,
+            algorithm=algorithm,
+        )
+
+    def reset_faults(self) -> None:
+        """Let all go well again: no planned fault, interference, limit or latency."""
+        self._faults.clear()
+        self.interfere = self.rate_limit = None
+        self.latency_ms = 0.0
+
+    def reset_requests(self) -> None:
+        """Count and log requests from zero."""
+        self.requests = 0
+        self.request_log.clear()
+
+    def pause(self, milliseconds: float) -> None:
+        """Wait, but no longer than the stub is open."""
+        if self._server and milliseconds:
+            self._server.closing.wait(milliseconds / 1000)
+
+    def _notify(self, type_: str, user: JSON) -> JSON:
+        if self.webhook_url:
+            # A clock that stood still must not date an event before what it tells of.
+            at = max(now_ms(), user["updated_at"])
+            self.sender.send(self.event(type_, user, at))
+        return user
+
+    def _answer(self, call: Call) -> Answer:
+        if call.path.startswith("/stub/"):
+            return control.answer(self, call)
+        with self.users.lock:
+            self.requests += 1
+            request = StubRequest(call.method, call.path, call.query, self.requests)
+            self.request_log.append(request)
+        fault = self._faults.over_rate_limit(
+            request, self.rate_limit, self.rate_limit_window_s
+        ) or self._faults.next_planned(request)
+        if fault is None and self.interfere:
+            fault = self.interfere(request)
+        return routes.answer(self, call, fault)
