@@ -28,7 +28,7 @@ def handler(event: Mapping[str, Any] | None, _context: object) -> dict[str, Any]
     except ClerksyncError as error:
         logger.error("bulk sync failed", **describe(error))
         raise BulkSyncFailedError(str(error)) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the door: logged, raised anew
         logger.error("bulk sync failed", **describe(error))
         raise BulkSyncFailedError(f"{type(error).__name__}, see the log.") from None
     else:

@@ -38,7 +38,8 @@ def new_id(prefix: str, created_at: int, rng: random.Random) -> str:
     The 27 characters are a KSUID, as Clerk's are: they sort by `created_at` (ms), to
     the second.
     """
-    number = ((created_at // 1000 - _KSUID_EPOCH_S) << 128) | rng.getrandbits(128)
+    seconds = max(0, created_at // 1000 - _KSUID_EPOCH_S)
+    number = (seconds << 128) | rng.getrandbits(128)
     number, low = divmod(number, 62**10)
     high, middle = divmod(number, 62**10)
     # Three numbers of machine size: a million users are three million ids.

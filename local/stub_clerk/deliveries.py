@@ -98,15 +98,15 @@ class Sender:
             delivery.delivered = delivery.given_up = False
             self._schedule(delivery, 0)
 
-    def wait(self, timeout_s: float = 5.0) -> bool:
-        """Wait until each message is delivered or given up; False at the timeout.
+    def wait(self, timeout: float = 5.0) -> bool:
+        """Wait until each message is delivered or given up; False after `timeout`.
 
-        A message that waits for its next attempt is neither.
+        Seconds. A message that waits for its next attempt is neither.
         """
         with self._changed:
             return self._changed.wait_for(
                 lambda: all(d.delivered or d.given_up for d in self.deliveries),
-                timeout_s,
+                timeout,
             )
 
     def close(self) -> None:

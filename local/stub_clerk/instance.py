@@ -39,20 +39,13 @@ class Instance:
         }
 
 
-def invented_instance(
-    seed: int,
-    environment_type: str,
-    secret_key: str | None = None,
-    webhook_signing_secret: str | None = None,
-) -> Instance:
-    """Return the instance of a seed and environment; None means an invented secret."""
+def invented_instance(seed: int, environment_type: str) -> Instance:
+    """Return the instance of a seed and an environment, always the same one."""
     rng = random.Random(f"{environment_type} instance {seed}")
     kind = "live" if environment_type == "production" else "test"
-    invented_key = f"sk_{kind}_{rng.getrandbits(200):050x}"
-    invented_secret = "whsec_" + base64.b64encode(rng.randbytes(24)).decode()
     return Instance(
-        new_id("ins", _CREATED_AT_MS, rng),
-        environment_type,
-        secret_key or invented_key,
-        webhook_signing_secret or invented_secret,
+        id=new_id("ins", _CREATED_AT_MS, rng),
+        environment_type=environment_type,
+        secret_key=f"sk_{kind}_{rng.getrandbits(200):050x}",
+        webhook_signing_secret="whsec_" + base64.b64encode(rng.randbytes(24)).decode(),
     )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from faker import Faker
@@ -63,6 +64,7 @@ def _identifiers(number: int, rng: random.Random) -> dict[str, Any]:
     }
 
 
+@cache
 def _names(seed: int) -> tuple[list[str], list[str]]:
     # A few hundred names are drawn once: asking Faker for each user would take longer
     # than everything else together.

@@ -53,10 +53,10 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer = answer
         self.closing = threading.Event()
-        self._open: dict[threading.Thread, socket.socket] = {}
-        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._changed = threading.Condition()
         self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.05,), name="stub-clerk", daemon=True
+            target=self._serve, name="stub-clerk", daemon=True
         )
 
     @property
@@ -70,28 +70,38 @@ class Server(socketserver.ThreadingTCPServer):
 
     def close(self) -> None:
         """Stop listening, hang up on everybody and wait for their threads."""
-        self.shutdown()
-        self.server_close()
-        with self._lock:
-            self.closing.set()
-            connections = dict(self._open)
-        for thread, connection in connections.items():
-            with suppress(OSError):  # the client may have hung up meanwhile
-                connection.shutdown(socket.SHUT_RDWR)
-            thread.join(timeout=2)
+        self.closing.set()
+        # A connection wakes the thread that waits for one; polling would be slower.
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            pass
         self._thread.join()
+        self.server_close()
+        with self._changed:
+            for connection in self._open:
+                with suppress(OSError):  # the client may have hung up meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._open, timeout=2)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
+    def _serve(self) -> None:
+        while not self.closing.is_set():
+            self.handle_request()
+
+    def verify_request(self, *_: object) -> bool:
+        """Turn away whoever comes too late."""
+        return not self.closing.is_set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Keep the connection in mind, so that `close` can end it."""
-        with self._lock:
-            self._open[threading.current_thread()] = request
-            if self.closing.is_set():
-                request.shutdown(socket.SHUT_RDWR)
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._open.pop(threading.current_thread())
+        with self._changed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that has ended."""
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print a traceback, except where a client merely went away."""

@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 from local.stub_clerk import control, routes
@@ -17,8 +17,6 @@ from local.stub_clerk.session_tokens import SessionKey, session_token
 from local.stub_clerk.user_changes import changed, new_user
 from local.stub_clerk.user_directory import UserDirectory
 from local.stub_clerk.webhooks import signed_headers, user_event
-
-_LOGGED_REQUESTS = 10_000
 
 
 class StubClerk:
@@ -44,13 +42,13 @@ class StubClerk:
         webhook_url: str | None = None,
         time_scale: float = 1.0,
     ) -> None:
-        self.instance = invented_instance(
-            seed, environment_type, secret_key, webhook_signing_secret
-        )
+        self.instance = invented_instance(seed, environment_type)
         self.instance_id = self.instance.id
-        self.secret_key = self.instance.secret_key
+        self.secret_key = secret_key or self.instance.secret_key
         # Several, separated by spaces, sign each message several times.
-        self.webhook_signing_secret = self.instance.webhook_signing_secret
+        self.webhook_signing_secret = (
+            webhook_signing_secret or self.instance.webhook_signing_secret
+        )
         self.webhook_url = webhook_url
         self.sender = Sender(lambda: self.webhook_url, self.sign, time_scale)
         self.session_key = SessionKey(self.instance_id)
@@ -58,14 +56,13 @@ class StubClerk:
         self.users = UserDirectory(invented_users(users, seed, rng))
         self.listing = ListingSettings()
         self.latency_ms = 0.0  # added to each page of users
-        # Requests in each window before the 429; Clerk's are 100 for a development
-        # instance and 1000 for a production one.
+        # Requests before the 429; at Clerk 100 in development, 1000 in production.
         self.rate_limit: int | None = None
         self.rate_limit_window_s = 10.0
         # Asked about each API request, before it is looked at; it may change users.
         self.interfere: Interfere | None = None
         self.requests = 0
-        self.request_log: deque[StubRequest] = deque(maxlen=_LOGGED_REQUESTS)
+        self.request_log: deque[StubRequest] = deque(maxlen=10_000)
         self._faults = FaultPlan()
         # What needs nothing of the stub's own is told where it is done.
         self.ids = self.users.ids
@@ -129,26 +126,19 @@ class StubClerk:
         self,
         *,
         email: str | None = None,
-        emails: Sequence[str] = (),
-        phone_number: str | None = None,
         created_at: int | None = None,
         notify: bool = True,
         **fields: Any,
     ) -> JSON:
         """Create a user and return it; raises ClerkError 422 for an email in use.
 
-        `email` is the primary address; where it is not among `emails` it comes after
-        them. `created_at` is Unix milliseconds, by default now. `fields` are those of
-        the user object: `first_name`, `public_metadata` and so on. Sends
-        `user.created`, unless `notify` is false or there is no `webhook_url`.
+        `created_at` is Unix milliseconds, by default now. `fields` are those of the
+        user object (`first_name`, `public_metadata` and so on), and `phone_number` and
+        `emails`: all addresses; where `email`, the primary one, is not among them, it
+        comes last. Sends `user.created`, unless `notify` is false or there is no
+        `webhook_url`.
         """
-        user = new_user(
-            email=email,
-            emails=emails,
-            phone_number=phone_number,
-            created_at=created_at,
-            **fields,
-        )
+        user = new_user(email=email, created_at=created_at, **fields)
         self.users.add(user)
         return self._notify("user.created", user) if notify else user
 
@@ -185,10 +175,7 @@ class StubClerk:
         return user_event(type_, user, self.instance_id, at)
 
     def sign(
-        self,
-        body: bytes,
-        message_id: str | None = None,
-        timestamp: float | None = None,
+        self, body: bytes, message_id: str | None = None, timestamp: float | None = None
     ) -> dict[str, str]:
         """Return the svix headers for `body`; `timestamp` is Unix seconds, else now."""
         secrets = self.webhook_signing_secret

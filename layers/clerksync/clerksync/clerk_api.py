@@ -152,58 +152,70 @@ class ClerkApi:
     def _get(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
-        url = path
-        headers = {"accept": "application/json"}
+        tries = 0
+        while True:
+            try:
+                return self._ask(path, query, decode)
+            except _TryAgainError as reason:
+                wait = reason.wait_seconds
+                if wait is None:
+                    tries += 1
+                    spread = random.uniform(0.5, 1)  # noqa: S311 - no secret
+                    wait = spread * _BACKOFF_SECONDS * 2**tries
+                patience = self._patience
+                if tries > patience.retries or wait > patience.longest_wait_seconds:
+                    message = f"Clerk cannot be asked: {reason}."
+                    raise ClerkUnavailableError(message, wait) from None
+            time.sleep(wait)
+
+    def _ask(
+        self, path: str, query: Query, decode: Callable[[bytes], Answer]
+    ) -> Answer:
+        """Ask once. Raises _TryAgainError where asking again may help."""
         api = self._settings.clerk_api_url
-        if path.startswith("/"):
-            url = api + path
+        url = api + path if path.startswith("/") else path
+        headers = {"accept": "application/json"}
         if url.startswith(f"{api}/v1/"):
             headers["authorization"] = f"Bearer {self._settings.clerk_secret_key}"
             headers["clerk-api-version"] = API_VERSION
         if query:
             url = f"{url}?{urlencode(query)}"
-        tries = 0
-        while True:
-            self.requests += 1
-            try:
-                response = self._http.request(
-                    "GET", url, headers=headers, redirect=False
-                )
-                if response.status == 200:
-                    return decode(response.data)
-                wait = _wait_or_raise(response)
-            except urllib3.exceptions.HTTPError as error:
-                problem, wait = f"no connection ({type(error).__name__})", None
-            except (InvalidPayloadError, KeyError, TypeError):
-                problem, wait = "an unreadable answer", None
-            else:
-                problem = f"status {response.status}"
-            if wait is None:
-                tries += 1
-                wait = random.uniform(0.5, 1) * _BACKOFF_SECONDS * 2**tries  # noqa: S311 - spread
-            if (
-                tries > self._patience.retries
-                or wait > self._patience.longest_wait_seconds
-            ):
-                message = f"Clerk cannot be asked: {problem}."
-                raise ClerkUnavailableError(message, retry_after_seconds=wait)
-            time.sleep(wait)
-
-
-def _wait_or_raise(response: urllib3.BaseHTTPResponse) -> float | None:
-    """The seconds that a 429 asks for, None for a 5xx; raises for the rest."""
-    if response.status == 429:
+        self.requests += 1
         try:
-            return max(float(response.headers.get("retry-after", "1")), 0.1)
-        except ValueError:
-            return 1.0
+            response = self._http.request("GET", url, headers=headers, redirect=False)
+            if response.status == 200:
+                return decode(response.data)
+        except urllib3.exceptions.HTTPError as error:
+            raise _TryAgainError(f"no answer ({type(error).__name__})") from None
+        except (InvalidPayloadError, LookupError, TypeError):
+            raise _TryAgainError("an unreadable answer") from None
+        raise _refusal(response)
+
+
+class _TryAgainError(Exception):
+    def __init__(self, problem: str, wait_seconds: float | None = None) -> None:
+        super().__init__(problem)
+        self.wait_seconds = wait_seconds
+
+
+def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
+    """What an answer other than 200 means."""
+    if response.status == 429:
+        return _TryAgainError("too many requests", _retry_after(response))
     if response.status >= 500:
-        return None
+        return _TryAgainError(f"status {response.status}")
     if response.status == 401:
         message = "Clerk does not accept CLERK_SECRET_KEY: check key and instance."
     else:
         message = f"Clerk answered {response.status} ({_error_code(response)})."
-    raise ClerkRequestError(message, response.status)
+    return ClerkRequestError(message, response.status)
+
+
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    try:
+        return max(float(response.headers.get("retry-after", "1")), 0.1)
+    except ValueError:
+        return 1.0
 
 
 def _error_code(response: urllib3.BaseHTTPResponse) -> str:

@@ -21,6 +21,12 @@ _COLLISIONS = (
 )
 _MAX_ATTEMPTS = 5
 
+_NOT_MIGRATED = (
+    errors.InvalidSchemaName,
+    errors.UndefinedFunction,
+    errors.UndefinedTable,
+)
+
 # A silent peer is bounded by nothing on the server; whatever the URL says wins.
 _CLIENT_LIMITS = {
     "application_name": "clerksync",
@@ -62,7 +68,7 @@ class Database:
                 if attempt == _MAX_ATTEMPTS:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spread
-            except (errors.UndefinedFunction, errors.UndefinedTable) as error:
+            except _NOT_MIGRATED as error:
                 message = "The database schema is not up to date: run migrate."
                 raise SchemaOutdatedError(message) from error
             except (psycopg.OperationalError, psycopg.InterfaceError):

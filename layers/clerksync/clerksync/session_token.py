@@ -23,9 +23,9 @@ FetchJwks = Callable[[str], Mapping[str, Any]]
 class SessionVerifier:
     """Verifies session tokens, keeping the keys it fetched for an hour.
 
-    `fetch_jwks` gets the URL of a JSON Web Key Set and gives the set. An
-    unknown key id is looked up anew, but not more often than every 10 seconds: strangers
-    can invent key ids.
+    `fetch_jwks` gets the URL of a JSON Web Key Set and gives the set. An unknown key
+    id is looked up anew, but not more often than every 10 seconds: strangers can
+    invent key ids.
     """
 
     def __init__(self, fetch_jwks: FetchJwks) -> None:

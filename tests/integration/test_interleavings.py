@@ -1,0 +1,128 @@
+"""An upsert and a deletion of one user, held at every point where they can meet."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from clerksync.database import Database
+from clerksync.user_table import UserTable
+from tests.interleaving import POINTS, install_points, interleave
+from tests.people import a_user, user_id
+from tests.tables import emails, rows
+
+pytestmark = pytest.mark.alters_schema
+
+Work = Callable[[Database], object]
+
+
+def upsert(version: int = 1) -> Work:
+    return lambda db: UserTable(db).upsert(a_user(version=version, first_name="New"))
+
+
+def upsert_staged(db: Database) -> object:
+    return UserTable(db).upsert_many([a_user(version=1, first_name="New"), a_user(2)])
+
+
+def delete(db: Database) -> object:
+    return UserTable(db).delete([user_id(1)])
+
+
+@pytest.mark.parametrize("write", [upsert(), upsert_staged], ids=["one", "many"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("first", ["upsert", "deletion"])
+def test_no_interleaving_revives_a_deleted_user(
+    database_url: str,
+    connection: psycopg.Connection,
+    users: UserTable,
+    write: Work,
+    *,
+    known: bool,
+    first: str,
+) -> None:
+    """Held at each point in turn, whichever of the two is held: the user is gone."""
+    install_points(connection)
+    passed = []
+    for point in POINTS:
+        connection.execute("TRUNCATE users, rate_limits, sync_state")
+        if known:
+            users.upsert(a_user())
+        pair = (write, delete) if first == "upsert" else (delete, write)
+        if interleave(database_url, point, *pair):
+            passed.append(point)
+        assert user_id(1) not in rows(connection), point
+        assert user_id(1) not in rows(connection, "rate_limits"), point
+        assert rows(connection, "sync_state")[user_id(1)]["deleted_at"], point
+    assert "commit" in passed
+    assert len(passed) >= 3
+
+
+@pytest.mark.parametrize("first", ["newer", "older"])
+def test_no_interleaving_lets_an_older_version_win(
+    database_url: str, connection: psycopg.Connection, users: UserTable, first: str
+) -> None:
+    """Two webhooks of one user at once: the newer version stands."""
+    install_points(connection)
+
+    def newer(db: Database) -> object:
+        return UserTable(db).upsert(a_user(version=9, first_name="Newest"))
+
+    passed = []
+    for point in POINTS:
+        connection.execute("TRUNCATE users, rate_limits, sync_state")
+        users.upsert(a_user())
+        pair = (newer, upsert()) if first == "newer" else (upsert(), newer)
+        if interleave(database_url, point, *pair):
+            passed.append(point)
+        assert rows(connection)[user_id(1)]["first_name"] == "Newest", point
+    assert "commit" in passed
+
+
+@pytest.mark.parametrize("first", ["giver", "taker"])
+def test_no_interleaving_loses_an_email_that_moves(
+    database_url: str, connection: psycopg.Connection, users: UserTable, first: str
+) -> None:
+    """One user gives an address up while another takes it."""
+    install_points(connection)
+
+    def giver(db: Database) -> object:
+        return UserTable(db).upsert(a_user(1, version=5, email="new@example.com"))
+
+    def taker(db: Database) -> object:
+        return UserTable(db).upsert(a_user(2, version=6, email="user1@example.com"))
+
+    passed = []
+    for point in POINTS:
+        connection.execute("TRUNCATE users, rate_limits, sync_state")
+        users.upsert_many([a_user(1), a_user(2)])
+        pair = (giver, taker) if first == "giver" else (taker, giver)
+        if interleave(database_url, point, *pair):
+            passed.append(point)
+        assert emails(connection) == {
+            user_id(1): "new@example.com",
+            user_id(2): "user1@example.com",
+        }, point
+    assert "commit" in passed
+
+
+def test_two_users_who_swap_emails_at_once_both_end_right(
+    database_url: str, connection: psycopg.Connection, users: UserTable
+) -> None:
+    """Each wants what the other holds, in two transactions."""
+    install_points(connection)
+
+    def one(db: Database) -> object:
+        return UserTable(db).upsert(a_user(1, version=5, email="user2@example.com"))
+
+    def two(db: Database) -> object:
+        return UserTable(db).upsert(a_user(2, version=5, email="user1@example.com"))
+
+    for pair in ((one, two), (two, one)):
+        for point in POINTS:
+            connection.execute("TRUNCATE users, rate_limits, sync_state")
+            users.upsert_many([a_user(1), a_user(2)])
+            interleave(database_url, point, *pair)
+            assert emails(connection) == {
+                user_id(1): "user2@example.com",
+                user_id(2): "user1@example.com",
+            }, point
