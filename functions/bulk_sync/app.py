@@ -7,7 +7,7 @@ from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError
 from clerksync.observability import count, describe, flush_metrics, logger
-from clerksync.reconcile import BulkSync, BulkSyncRequest
+from clerksync.reconcile import BulkSync, BulkSyncRequest, Progress, ignore
 from clerksync.settings import Settings
 
 settings = Settings()
@@ -19,12 +19,14 @@ class BulkSyncFailedError(Exception):
     """What Lambda is shown of a run that could not even be recorded."""
 
 
-def handler(event: Mapping[str, Any] | None, _context: object) -> dict[str, Any]:
+def handler(
+    event: Mapping[str, Any] | None, _context: object, progress: Progress = ignore
+) -> dict[str, Any]:
     """The report of the run. Raises where there is no report: bad event, no settings,
     no database; the message then holds no data."""
     try:
         request = BulkSyncRequest.from_event(event)
-        report = BulkSync(settings, database, clerk).run(request).as_json()
+        report = BulkSync(settings, database, clerk, progress).run(request).as_json()
     except ClerksyncError as error:
         logger.error("bulk sync failed", **describe(error))
         raise BulkSyncFailedError(str(error)) from None

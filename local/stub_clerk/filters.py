@@ -15,11 +15,21 @@ _TIMES = ("created_at", "last_active_at", "last_sign_in_at")
 
 # Filters of Clerk's that the stub lacks. To ignore one would be to answer with users
 # who were not asked for.
-_MISSING = frozenset({
-    "phone_number", "external_id", "username", "web3_wallet", "organization_id",
-    "email_address_query", "phone_number_query", "username_query", "name_query",
-    "provider", "provider_user_id",
-})  # fmt: skip
+_MISSING = frozenset(
+    {
+        "phone_number",
+        "external_id",
+        "username",
+        "web3_wallet",
+        "organization_id",
+        "email_address_query",
+        "phone_number_query",
+        "username_query",
+        "name_query",
+        "provider",
+        "provider_user_id",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,24 @@ from local.stub_clerk.errors import ClerkError, invalid_param
 _TEXTS = {"first_name", "last_name", "username", "external_id", "locale"}
 _OBJECTS = {"public_metadata", "private_metadata", "unsafe_metadata"}
 _FLAGS = {
-    "banned", "locked", "delete_self_enabled", "create_organization_enabled",
+    "banned",
+    "locked",
+    "delete_self_enabled",
+    "create_organization_enabled",
     "bypass_client_trust",
-}  # fmt: skip
+}
 _LISTS = {"email_address", "phone_number"}
 _TIMES = {"created_at", "updated_at", "last_sign_in_at", "last_active_at"}
 # Taken and without effect: they steer what the stub does not do.
 _WITHOUT_EFFECT = {
-    "password", "skip_password_checks", "skip_password_requirement",
-    "skip_legal_checks", "skip_user_requirement", "sign_out_of_other_sessions",
+    "password",
+    "skip_password_checks",
+    "skip_password_requirement",
+    "skip_legal_checks",
+    "skip_user_requirement",
+    "sign_out_of_other_sessions",
     "notify_primary_email_address_changed",
-}  # fmt: skip
+}
 
 FIELDS = frozenset(
     _TEXTS | _OBJECTS | _FLAGS | _TIMES | {"image_url", "primary_email_address_id"}
@@ -47,6 +54,7 @@ def new_user(
     """Return a user object that is not in the directory yet.
 
     `email` is the primary address; where it is not among `emails` it comes after them.
+    Without it, the first of `emails` is the primary one.
     """
     _refuse_unknown(set(fields) - FIELDS)
     return user_object(
@@ -55,7 +63,7 @@ def new_user(
         emails=list(dict.fromkeys([*emails, *([email] if email else [])])),
         primary_email=email or next(iter(emails), None),
         phone=phone_number,
-        **fields,
+        **fields | _other_image_fields(fields),
     )
 
 
@@ -74,8 +82,7 @@ def changed(user: JSON, changes: Mapping[str, Any]) -> JSON:
     at = max(now_ms(), user["updated_at"] + 1)
     new = user | {"updated_at": at}
     new |= {name: changes[name] for name in FIELDS & changes.keys()}
-    if "image_url" in changes:
-        new |= {"profile_image_url": changes["image_url"], "has_image": True}
+    new |= _other_image_fields(changes)
     if "emails" in changes or "email" in changes:
         new |= _email_fields(user, changes, at)
     if "phone_number" in changes:
@@ -86,6 +93,12 @@ def changed(user: JSON, changes: Mapping[str, Any]) -> JSON:
             "primary_phone_number_id": phones[0]["id"] if phones else None,
         }
     return new
+
+
+def _other_image_fields(changes: Mapping[str, Any]) -> JSON:
+    if "image_url" not in changes:
+        return {}
+    return {"profile_image_url": changes["image_url"], "has_image": True}
 
 
 def _refuse_unknown(names: set[str]) -> None:

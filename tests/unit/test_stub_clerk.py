@@ -285,7 +285,7 @@ def test_an_updated_user_comes_first_by_updated_at(stub: StubClerk) -> None:
 def test_answers_are_as_clerks_specification_says(crowd: StubClerk) -> None:
     """List, count, user, instance, key set, and the errors 401 and 404."""
     for method, path, asked, expected in [
-        ("get", "/users", "/v1/users?limit=400", 200),
+        ("get", "/users", "/v1/users?limit=80", 200),
         ("get", "/users/count", "/v1/users/count", 200),
         ("get", "/users/{user_id}", f"/v1/users/{crowd.ids()[0]}", 200),
         ("get", "/users/{user_id}", "/v1/users/user_nobody", 404),
@@ -445,6 +445,15 @@ def test_the_primary_address_need_not_be_the_first(stub: StubClerk) -> None:
     ]
     assert user["primary_email_address_id"] == user["email_addresses"][1]["id"]
     assert listed(stub, "email_address=main@example.com") == []
+
+
+def test_an_image_is_the_same_under_both_names(stub: StubClerk) -> None:
+    """`image_url` and the deprecated `profile_image_url`, when created and changed."""
+    user = stub.create_user(image_url="https://img.clerk.com/a")
+    assert user["profile_image_url"] == user["image_url"] == "https://img.clerk.com/a"
+    user = stub.update_user(user["id"], image_url="https://img.clerk.com/b")
+    assert user["profile_image_url"] == user["image_url"] == "https://img.clerk.com/b"
+    assert user["has_image"]
 
 
 def test_a_misspelt_field_is_an_error(stub: StubClerk) -> None:

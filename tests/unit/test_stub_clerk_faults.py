@@ -28,6 +28,13 @@ def stub() -> Iterator[StubClerk]:
         yield stub
 
 
+@pytest.fixture(scope="module")
+def signer() -> Iterator[StubClerk]:
+    """A stub for all tests about tokens: to make an RSA key takes a while."""
+    with StubClerk(users=1) as stub:
+        yield stub
+
+
 def get(stub: StubClerk, path: str = "/v1/users") -> urllib3.BaseHTTPResponse:
     """Ask once, without retries, over a connection of its own."""
     headers = {"Authorization": f"Bearer {stub.secret_key}"}
@@ -119,15 +126,22 @@ def test_latency_is_for_pages_of_users_only(stub: StubClerk) -> None:
 def test_above_the_rate_limit_it_is_a_429_until_the_window_ends(
     stub: StubClerk,
 ) -> None:
-    """Retry-After is what is left of the window; the key set has no limit."""
+    """Retry-After is what is left of the window, in whole seconds."""
     stub.rate_limit, stub.rate_limit_window_s = 2, 30
     answers = [get(stub) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert 20 <= int(answers[2].headers["Retry-After"]) <= 30
-    assert get(stub, "/v1/jwks").status == 200
-    assert get(stub, "/.well-known/jwks.json").status == 200
     stub._faults._window_ends = 0
     assert get(stub).status == 200
+
+
+def test_the_key_set_has_no_rate_limit(signer: StubClerk) -> None:
+    """As at Clerk, on both of its addresses."""
+    signer.rate_limit = 0
+    assert get(signer, "/v1/users").status == 429
+    assert get(signer, "/v1/jwks").status == 200
+    assert get(signer, "/.well-known/jwks.json").status == 200
+    signer.reset_faults()
 
 
 def test_all_faults_can_be_taken_back(stub: StubClerk) -> None:
@@ -144,12 +158,12 @@ def test_requests_are_counted_and_logged(stub: StubClerk) -> None:
     """With those that fail, until reset; control routes do not count."""
     stub.fail_next()
     get(stub, "/v1/users?limit=1")
-    get(stub, "/.well-known/jwks.json")
+    get(stub, "/v1/instance")
     get(stub, "/stub/state")
     assert stub.requests == 2
     assert [request.path for request in stub.request_log] == [
         "/v1/users",
-        "/.well-known/jwks.json",
+        "/v1/instance",
     ]
     assert stub.request_log[0].query == {"limit": ["1"]}
     stub.reset_requests()
@@ -165,13 +179,13 @@ def test_a_connection_serves_many_requests(stub: StubClerk) -> None:
         assert pool.num_connections == 1
 
 
-def test_a_session_token_verifies_by_pem_and_by_key_set(stub: StubClerk) -> None:
+def test_a_session_token_verifies_by_pem_and_by_key_set(signer: StubClerk) -> None:
     """Its claims are those of version 2; it lives for a minute."""
-    user_id = stub.ids()[0]
-    token = stub.session_token(user_id)
-    keys = jwt.PyJWKSet.from_dict(get(stub, "/.well-known/jwks.json").json())
+    user_id = signer.ids()[0]
+    token = signer.session_token(user_id)
+    keys = jwt.PyJWKSet.from_dict(get(signer, "/.well-known/jwks.json").json())
     kid = jwt.get_unverified_header(token)["kid"]
-    by_pem = jwt.decode(token, stub.jwt_public_key, ["RS256"], issuer=stub.issuer)
+    by_pem = jwt.decode(token, signer.jwt_public_key, ["RS256"], issuer=signer.issuer)
     assert by_pem == jwt.decode(token, keys[kid].key, ["RS256"])
     assert by_pem["sub"] == user_id
     assert by_pem["sid"].startswith("sess_")
@@ -182,38 +196,38 @@ def test_a_session_token_verifies_by_pem_and_by_key_set(stub: StubClerk) -> None
     assert (by_pem["sts"], by_pem["v"]) == ("active", 2)
 
 
-def test_claims_and_headers_can_be_replaced_or_left_out(stub: StubClerk) -> None:
+def test_claims_and_headers_can_be_replaced_or_left_out(signer: StubClerk) -> None:
     """None leaves out; an id that nobody has is as good as any."""
-    token = stub.session_token(
+    token = signer.session_token(
         "mch_1",
         azp=None,
         exp=None,
         sts="pending",
         headers={"typ": "at+jwt", "cat": None},
     )
-    claims = jwt.decode(token, stub.jwt_public_key, ["RS256"])
+    claims = jwt.decode(token, signer.jwt_public_key, ["RS256"])
     assert "azp" not in claims
     assert "exp" not in claims
     assert (claims["sub"], claims["sts"]) == ("mch_1", "pending")
     header = jwt.get_unverified_header(token)
     assert header["typ"] == "at+jwt"
     assert "cat" not in header
-    expired = stub.session_token("user_1", lifetime_seconds=-1)
+    expired = signer.session_token("user_1", lifetime_seconds=-1)
     with pytest.raises(jwt.ExpiredSignatureError):
-        jwt.decode(expired, stub.jwt_public_key, ["RS256"])
+        jwt.decode(expired, signer.jwt_public_key, ["RS256"])
 
 
-def test_tokens_can_be_forged_in_the_known_ways(stub: StubClerk) -> None:
+def test_tokens_can_be_forged_in_the_known_ways(signer: StubClerk) -> None:
     """Another key, the public key as HMAC secret, no signature: all well-formed."""
-    pem = stub.jwt_public_key
+    pem = signer.jwt_public_key
     with StubClerk() as other:
         key = other.session_key.private_key
-        stolen = stub.session_token("user_1", key=key)
+        stolen = signer.session_token("user_1", key=key)
         with pytest.raises(jwt.InvalidSignatureError):
             jwt.decode(stolen, pem, ["RS256"])
         jwt.decode(stolen, other.jwt_public_key, ["RS256"])
-    confused = stub.session_token("user_1", key=pem, algorithm="HS256")
-    unsigned = stub.session_token("user_1", algorithm="none")
+    confused = signer.session_token("user_1", key=pem, algorithm="HS256")
+    unsigned = signer.session_token("user_1", algorithm="none")
     for forged, algorithm in ((confused, "HS256"), (unsigned, "none")):
         assert jwt.get_unverified_header(forged)["alg"] == algorithm
         with pytest.raises(jwt.InvalidAlgorithmError):
@@ -280,10 +294,7 @@ def test_another_process_steers_by_control_routes(stub: StubClerk) -> None:
     assert stub.ids() == [user_id for user_id in ids if user_id not in deleted]
     (updated,) = post(stub, "/stub/users", action="update")["ids"]
     assert stub.get_user(updated)["first_name"].startswith("Renamed")
-    (created,) = post(stub, "/stub/users", action="create")["ids"]
-    answer = post(stub, "/stub/session_token", user_id=created, claims={"azp": "x"})
-    assert jwt.decode(answer["token"], stub.jwt_public_key, ["RS256"])["azp"] == "x"
-    assert post(stub, "/stub/session_token")["user_id"] in stub.ids()
+    assert post(stub, "/stub/users", action="create")["ids"] == stub.ids()[1:]
     assert post(stub, "/stub/settings", latency_ms=5)["users"] == 2
     assert stub.latency_ms == 5
     post(stub, "/stub/faults", count=2, status=500)
@@ -291,6 +302,16 @@ def test_another_process_steers_by_control_routes(stub: StubClerk) -> None:
     post(stub, "/stub/faults")
     assert get(stub).status == 200
     assert get(stub, "/stub/state").json()["requests"] == 2
+
+
+def test_another_process_gets_session_tokens(signer: StubClerk) -> None:
+    """For a user and with claims of its choice, or for any user."""
+    asked = {"user_id": "user_1", "claims": {"azp": "x"}, "lifetime_seconds": 9}
+    answer = post(signer, "/stub/session_token", **asked)
+    claims = jwt.decode(answer["token"], signer.jwt_public_key, ["RS256"])
+    assert (claims["sub"], claims["azp"]) == ("user_1", "x")
+    assert claims["exp"] - claims["iat"] == 9
+    assert post(signer, "/stub/session_token")["user_id"] in signer.ids()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ _BATCH: Final = 10_000
 _OVERLAP: Final = timedelta(minutes=10)
 
 
+def ignore(_phase: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
 class BulkSyncRequest(BaseModel):
     """The event of the bulk sync function. EventBridge's own counts as the default."""
 
@@ -116,7 +120,7 @@ class BulkSync:
         settings: Settings,
         database: Database,
         clerk: ClerkApi,
-        progress: Progress = lambda _phase, _done, _total: None,
+        progress: Progress = ignore,
     ) -> None:
         self._settings = settings
         self._database = database

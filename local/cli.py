@@ -1,0 +1,222 @@
+"""The command line: the same code as the functions, without AWS."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+
+from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.clerk_user import is_clerk_id
+from clerksync.database import Database
+from clerksync.errors import ClerksyncError
+from clerksync.migrate import migrate as apply_migrations
+from clerksync.observability import logger
+from clerksync.reconcile import BulkSync, BulkSyncRequest
+from clerksync.settings import Settings
+from local.demo import run_demo
+from local.dev import run_dev
+from local.functions import MODULES, handler, load_event, ready, signed
+from local.progress import show_report, shown_progress
+from local.stack import load_dotenv, settings_in_environment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keep a Postgres users table equal to Clerk.",
+)
+out = Console()
+err = Console(stderr=True)
+
+_NOT_OWN = {
+    "stub": "No settings: acting on the stub Clerk and the embedded Postgres.",
+    "dev": "Acting on the stub Clerk and the embedded Postgres of clerksync dev.",
+}
+
+DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
+Force = Annotated[
+    bool, typer.Option(help="Go on where a guard refuses: orphans, another instance.")
+]
+EventFile = Annotated[
+    Path, typer.Argument(help="A JSON file, or - for standard input.")
+]
+
+
+class Mode(StrEnum):
+    full = "full"
+    incremental = "incremental"
+    cleanup = "cleanup"
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema up to date."""
+    with _stack() as settings, _database(settings) as database:
+        applied = apply_migrations(database, schema=settings.schema)
+    for name in applied:
+        out.print(f"applied {name}", highlight=False)
+    out.print("The schema is up to date.")
+
+
+@app.command()
+def sync(
+    mode: Annotated[Mode, typer.Option(help="How much to look at.")] = Mode.full,
+    *,
+    dry_run: DryRun = False,
+    force: Force = False,
+) -> None:
+    """Make the table equal to Clerk, and delete who is gone."""
+    _bulk(BulkSyncRequest(mode=mode.value, dry_run=dry_run, force=force))
+
+
+@app.command()
+def cleanup(*, dry_run: DryRun = False, force: Force = False) -> None:
+    """Only delete who is gone from Clerk."""
+    _bulk(BulkSyncRequest(mode="cleanup", dry_run=dry_run, force=force))
+
+
+@app.command("sync-user")
+def sync_user(
+    clerk_id: Annotated[str, typer.Argument(metavar="ID", help="user_…")],
+    *,
+    dry_run: DryRun = False,
+    force: Force = False,
+) -> None:
+    """Ask Clerk for one user and write, or delete, it."""
+    if not is_clerk_id(clerk_id):
+        raise typer.BadParameter("a Clerk user id begins with user_")
+    _bulk(BulkSyncRequest(mode="user", user_id=clerk_id, dry_run=dry_run, force=force))
+
+
+@app.command()
+def invoke(
+    function: Annotated[str, typer.Argument(help=f"One of {', '.join(MODULES)}.")],
+    event_file: EventFile,
+) -> None:
+    """Call a function with an event, as Lambda would, and print its answer.
+
+    A placeholder for a signature is replaced by a valid one, and, on the stub Clerk, a
+    placeholder for a session token by a valid one.
+    """
+    event = _read(event_file)
+    with _stack() as settings:
+        try:
+            call = handler(function)
+        except KeyError:
+            message = f"there is no function {function}"
+            raise typer.BadParameter(message) from None
+        answer = call(_ready(event, settings), None)
+    print(json.dumps(answer, indent=2))
+    failed = answer.get("statusCode", 200) >= 400
+    if failed or answer.get("status", "completed") != "completed":
+        raise typer.Exit(1)
+
+
+@app.command()
+def sign(event_file: EventFile) -> None:
+    """Print a webhook event with a fresh, valid signature."""
+    event = _read(event_file)
+    load_dotenv()
+    with _stack() as settings:
+        secret = settings.webhook_signing_secrets[0]
+    try:
+        print(json.dumps(signed(event, secret)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
+def demo() -> None:
+    """Show the whole story on this laptop; ends with 1 if any step goes wrong."""
+    with _errors():
+        raise typer.Exit(run_demo(out))
+
+
+@app.command()
+def dev() -> None:
+    """Serve the HTTP routes on this laptop until Ctrl-C."""
+    load_dotenv()
+    with _errors():
+        run_dev(out)
+
+
+def main() -> None:
+    logger.setLevel(logging.WARNING)
+    logger.registered_handler.setStream(sys.stderr)  # type: ignore[attr-defined] # a StreamHandler
+    app()
+
+
+def _bulk(request: BulkSyncRequest) -> None:
+    with _stack() as settings, _database(settings) as database:
+        with shown_progress(out) as progress:
+            clerk = ClerkApi(settings, BULK)
+            report = BulkSync(settings, database, clerk, progress).run(request)
+        show_report(out, report)
+    if report.status != "completed":
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _stack() -> Iterator[Settings]:
+    """The settings to act on; the schema of an embedded database is kept up to date."""
+    with _errors(), settings_in_environment() as origin:
+        settings = Settings()
+        if origin != "own":
+            err.print(_NOT_OWN[origin])
+        if origin == "stub":
+            with _database(settings) as database:
+                apply_migrations(database, schema=settings.schema)
+        yield settings
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    database = Database(lambda: settings.database_url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Exit 1 with a message that says what to do, instead of a traceback."""
+    try:
+        yield
+    except (ClerksyncError, OSError) as error:
+        _fail(str(error))
+    except psycopg.Error as error:
+        _fail(f"Postgres refused: {type(error).__name__} (SQLSTATE {error.sqlstate}).")
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str) -> None:
+    err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _read(event_file: Path) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if str(event_file) == "-" else event_file.read_text()
+        return load_event(text)
+    except OSError as error:
+        raise typer.BadParameter(f"{event_file}: {error.strerror}") from None
+    except (TypeError, ValueError):
+        raise typer.BadParameter(f"{event_file} is not a JSON object") from None
+
+
+def _ready(event: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    try:
+        secret = settings.webhook_signing_secrets[0]
+    except ClerksyncError:
+        secret = None
+    return ready(event, secret=secret, clerk=settings.clerk_api_url)

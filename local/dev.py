@@ -1,0 +1,177 @@
+"""`clerksync dev`: the stack kept up, and told what a person needs next."""
+
+import json
+import os
+import signal
+import threading
+from base64 import b64decode
+from contextlib import ExitStack
+from textwrap import dedent
+
+from rich.console import Console
+
+from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.database import Database
+from clerksync.errors import MissingSettingError
+from clerksync.migrate import migrate
+from clerksync.reconcile import BulkSync, BulkSyncRequest
+from clerksync.settings import Settings
+from local.functions import close_connections, routes
+from local.gateway import Gateway
+from local.progress import show_report, shown_progress
+from local.stack import (
+    STATE,
+    LocalSettings,
+    announced,
+    has_own_settings,
+    running_dev,
+    stub_stack,
+)
+from local.stub_clerk import StubClerk
+
+_DEFAULT_PORT = 3000
+_DAY_SECONDS = 86_400
+
+
+def run_dev(console: Console) -> None:
+    """Serve until SIGINT or SIGTERM. Raises OSError when the port is taken."""
+    with ExitStack() as stack:
+        stub = None
+        if not has_own_settings():
+            if running_dev() is not None:
+                raise OSError("clerksync dev already runs in this folder")
+            stub = stack.enter_context(stub_stack(data=STATE / "postgres"))
+        gateway = stack.enter_context(_gateway())
+        stack.callback(close_connections)
+        settings = Settings()
+        if stub is None:
+            _migrate(console, settings)
+            _show_own(console, gateway.url, settings)
+        else:
+            stub.webhook_url = f"{gateway.url}/api/webhooks/clerk"
+            local = LocalSettings.of(stub, settings.database_url)
+            stack.enter_context(announced(local))
+            _migrate(console, settings)
+            _sync(console, settings)
+            _show_stub(console, gateway.url, stub, settings)
+        console.print("\nCtrl-C ends it.")
+        _wait_for_signal()
+
+
+def _gateway() -> Gateway:
+    port = int(os.environ.get("PORT") or _DEFAULT_PORT)
+    try:
+        return Gateway(routes(), port=port)
+    except OSError:
+        raise OSError(
+            f"port {port} is taken: choose another with PORT=3001 make dev"
+        ) from None
+
+
+def _migrate(console: Console, settings: Settings) -> None:
+    database = Database(lambda: settings.database_url)
+    try:
+        for name in migrate(database, schema=settings.schema):
+            console.print(f"applied {name}", highlight=False)
+    finally:
+        database.close()
+
+
+def _sync(console: Console, settings: Settings) -> None:
+    """The stub begins anew at each start: so does the table."""
+    database = Database(lambda: settings.database_url)
+    try:
+        with shown_progress(console) as progress:
+            clerk = ClerkApi(settings, BULK)
+            sync = BulkSync(settings, database, clerk, progress)
+            report = sync.run(BulkSyncRequest(force=True))
+        show_report(console, report)
+    finally:
+        database.close()
+
+
+def _show_own(console: Console, url: str, settings: Settings) -> None:
+    # Both are demanded now: later, they would be missed in the middle of a request.
+    _ = settings.database_url, settings.clerk_secret_key
+    _print(
+        console,
+        f"""
+        Serving your Clerk instance and your database.
+
+          webhooks   {url}/api/webhooks/clerk
+          self-sync  {url}/api/users/sync
+          own row    {url}/api/users/me
+
+        To receive Clerk's webhooks here, open a tunnel to this port and enter its
+        address with /api/webhooks/clerk as an endpoint in the Clerk dashboard, for
+        the events user.created, user.updated and user.deleted. Its signing secret
+        belongs into CLERK_WEBHOOK_SIGNING_SECRET.
+        """,
+    )
+    try:
+        _ = settings.webhook_signing_secrets
+    except MissingSettingError as error:
+        console.print(f"[yellow]{error}[/yellow]", highlight=False)
+
+
+def _show_stub(console: Console, url: str, stub: StubClerk, settings: Settings) -> None:
+    key = b64decode(stub.webhook_signing_secret.removeprefix("whsec_")).hex()
+    event = json.dumps(stub.event("user.created", stub.get_user(stub.ids()[0])))
+    token = stub.session_token(stub.ids()[0], lifetime_seconds=_DAY_SECONDS)
+    _print(
+        console,
+        f"""
+        Serving a stub Clerk with {stub.count} invented users and an embedded Postgres.
+
+          webhooks        {url}/api/webhooks/clerk
+          self-sync       {url}/api/users/sync
+          own row         {url}/api/users/me
+          stub Clerk      {stub.url}/v1 (secret key {stub.secret_key})
+          signing secret  {stub.webhook_signing_secret}
+          database        {settings.database_url}
+
+        Sign a user up at the stub, which then sends its webhook:
+        """,
+    )
+    _paste(
+        console,
+        f"""curl -s {stub.url}/v1/users -H 'Authorization: Bearer {stub.secret_key}' \
+  -H 'Content-Type: application/json' \
+  -d '{{"email_address": ["new@example.com"], "first_name": "New"}}'""",
+    )
+    console.print("\nPost a signed webhook yourself:")
+    _paste(
+        console,
+        f"""body='{_shell(event)}'
+id=msg_$(date +%s%N); at=$(date +%s)
+signature=$(printf '%s' "$id.$at.$body" | openssl dgst -sha256 -mac HMAC \
+  -macopt hexkey:{key} -binary | base64)
+curl -s {url}/api/webhooks/clerk --data-binary "$body" -H "svix-id: $id" \\
+  -H "svix-timestamp: $at" -H "svix-signature: v1,$signature" """.rstrip(),
+    )
+    console.print("\nSync a user as a browser would (the token lasts a day):")
+    _paste(
+        console,
+        f"""curl -s -X POST {url}/api/users/sync \
+  -H 'Authorization: Bearer {token}'""",
+    )
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(dedent(text).rstrip(), highlight=False, soft_wrap=True, markup=False)
+
+
+def _paste(console: Console, command: str) -> None:
+    """Unwrapped and without colour, so that it can be pasted."""
+    console.print(command, highlight=False, soft_wrap=True, markup=False, style="cyan")
+
+
+def _shell(text: str) -> str:
+    return text.replace("'", "'\\''")
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

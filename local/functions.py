@@ -1,0 +1,91 @@
+"""The Lambda functions, called in this process as Lambda would call them."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any, Final
+
+import urllib3
+from svix.webhooks import Webhook
+
+from local.gateway import Handler, Routes
+
+# By folder, and by logical id in template.yaml.
+MODULES: Final = {
+    "webhook": "functions.webhook.app",
+    "self_sync": "functions.self_sync.app",
+    "bulk_sync": "functions.bulk_sync.app",
+}
+_LOGICAL_IDS: Final = {
+    "WebhookFunction": "webhook",
+    "SelfSyncFunction": "self_sync",
+    "BulkSyncFunction": "bulk_sync",
+}
+_PLACEHOLDER: Final = "placeholder"
+
+
+def handler(name: str) -> Handler:
+    """The handler of a function. Raises KeyError for a name there is none of."""
+    module = MODULES[_LOGICAL_IDS.get(name, name.replace("-", "_"))]
+    found: Handler = import_module(module).handler
+    return found
+
+
+def routes() -> Routes:
+    """As in template.yaml."""
+    webhook, self_sync = handler("webhook"), handler("self_sync")
+    return {
+        ("POST", "/api/webhooks/clerk"): webhook,
+        ("POST", "/api/users/sync"): self_sync,
+        ("POST", "/api/user/sync"): self_sync,
+        ("GET", "/api/users/me"): self_sync,
+    }
+
+
+def close_connections() -> None:
+    """Close what the functions opened, before the database goes away."""
+    for module in MODULES.values():
+        import_module(module).database.close()
+
+
+def signed(event: Mapping[str, Any], secret: str) -> dict[str, Any]:
+    """A webhook event of API Gateway with a fresh, valid signature of its body."""
+    body = event.get("body")
+    if not isinstance(body, str) or event.get("isBase64Encoded"):
+        raise ValueError("the event has no text body to sign")
+    now = datetime.now(tz=UTC)
+    message_id = f"msg_{uuid.uuid4().hex[:27]}"
+    headers = {
+        "svix-id": message_id,
+        "svix-timestamp": str(int(now.timestamp())),
+        "svix-signature": Webhook(secret).sign(message_id, now, body),
+    }
+    return {**event, "headers": {**event.get("headers", {}), **headers}}
+
+
+def ready(
+    event: Mapping[str, Any], *, secret: str | None, clerk: str
+) -> dict[str, Any]:
+    """The event with its placeholders, if it has any, made good.
+
+    A signature needs the signing secret; a session token, a stub Clerk at that URL.
+    """
+    headers = event.get("headers") or {}
+    if _PLACEHOLDER in headers.get("svix-signature", "") and secret:
+        return signed(event, secret)
+    if _PLACEHOLDER in headers.get("authorization", ""):
+        url = f"{clerk}/stub/session_token"
+        answer = urllib3.request("POST", url, retries=False, timeout=5).json()
+        token = f"Bearer {answer['token']}"
+        return {**event, "headers": {**headers, "authorization": token}}
+    return dict(event)
+
+
+def load_event(text: str) -> dict[str, Any]:
+    """Raises ValueError for anything but a JSON object."""
+    event = json.loads(text)
+    if not isinstance(event, dict):
+        raise TypeError("not a JSON object")
+    return event

@@ -1,0 +1,123 @@
+"""The HTTP API of the template on a laptop: requests become payload 2.0 events."""
+
+import base64
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+Handler = Callable[[Mapping[str, Any], object], dict[str, Any]]
+Routes = Mapping[tuple[str, str], Handler]
+
+_MAX_BODY_BYTES: Final = 10 * 1024 * 1024  # as API Gateway
+
+
+class Gateway:
+    """Serves routes on 127.0.0.1 from a daemon thread; a context manager.
+
+    Each handler gets one request at a time, as each execution environment does.
+    """
+
+    def __init__(self, routes: Routes, *, port: int = 0) -> None:
+        self._locks = {handler: threading.Lock() for handler in routes.values()}
+        gateway = self
+
+        class RequestHandler(_RequestHandler):
+            def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+                http = event["requestContext"]["http"]
+                handler = routes.get((http["method"], event["rawPath"]))
+                if handler is None:
+                    return {"statusCode": 404, "body": '{"message":"Not Found"}'}
+                with gateway._locks[handler]:
+                    return handler(event, None)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), RequestHandler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        thread.daemon = True
+        thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _RequestHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        if length > _MAX_BODY_BYTES:
+            self.close_connection = True
+            self._send({"statusCode": 413, "body": '{"message":"Too Large"}'})
+            return
+        self._send(self.answer(self._event(self.rfile.read(length))))
+
+    def do_GET(self) -> None:
+        self._send(self.answer(self._event(b"")))
+
+    def do_OPTIONS(self) -> None:
+        """A browser asks before it posts from the application's own origin."""
+        self._send({"statusCode": 204})
+
+    def log_message(self, *_: object) -> None:
+        """The handlers log for themselves."""
+
+    def _event(self, body: bytes) -> dict[str, Any]:
+        url = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        event: dict[str, Any] = {
+            "version": "2.0",
+            "routeKey": f"{self.command} {url.path}",
+            "rawPath": url.path,
+            "rawQueryString": url.query,
+            "headers": headers,
+            "requestContext": {
+                "http": {
+                    "method": self.command,
+                    "path": url.path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": headers.get("user-agent", ""),
+                },
+                "requestId": str(uuid.uuid4()),
+                "timeEpoch": round(time.time() * 1000),
+            },
+            "isBase64Encoded": False,
+        }
+        cookies = [c.strip() for c in headers.pop("cookie", "").split(";") if c.strip()]
+        if cookies:
+            event["cookies"] = cookies
+        try:
+            event["body"] = body.decode()
+        except UnicodeDecodeError:
+            event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+        return event
+
+    def _send(self, payload: Mapping[str, Any]) -> None:
+        body = str(payload.get("body", "")).encode()
+        self.send_response(payload["statusCode"])
+        for name, value in payload.get("headers", {}).items():
+            self.send_header(name, value)
+        origin = self.headers.get("origin")
+        if origin:
+            self.send_header("access-control-allow-origin", origin)
+            self.send_header("access-control-allow-credentials", "true")
+            self.send_header(
+                "access-control-allow-headers", "authorization, content-type"
+            )
+            self.send_header("access-control-allow-methods", "GET, POST, OPTIONS")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,86 @@
+"""How a command shows what it does: a bar on a terminal, plain lines in a pipe."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from clerksync.reconcile import Report
+
+_LABELS = {"fetch": "reading Clerk", "sweep": "proving orphans"}
+_SECONDS_BETWEEN_LINES = 2.0
+
+Advance = Callable[[str, int, int], None]
+
+
+@contextmanager
+def shown_progress(console: Console) -> Iterator[Advance]:
+    """Gives the function that bulk sync tells of its progress."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (
+        TextColumn("{task.description:16}"),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        tasks = {}
+
+        def advance(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = progress.add_task(_LABELS[phase])
+            progress.update(tasks[phase], completed=done, total=total)
+
+        yield advance
+
+
+def _lines(console: Console) -> Advance:
+    last_time, last_line = 0.0, ""
+
+    def advance(phase: str, done: int, total: int) -> None:
+        nonlocal last_time, last_line
+        now = time.monotonic()
+        line = f"{_LABELS[phase]}: {done} of {total}"
+        due = done == total or now - last_time > _SECONDS_BETWEEN_LINES
+        if due and line != last_line:
+            last_time, last_line = now, line
+            console.print(line, highlight=False)
+
+    return advance
+
+
+def show_report(console: Console, report: Report) -> None:
+    """The summary at the end of a run."""
+    counts = report.as_json()
+    colour = {"completed": "green", "partial": "yellow"}.get(report.status, "red")
+    mode = f"{report.mode}, dry run" if report.dry_run else report.mode
+    console.print(f"[{colour}]{report.status}[/{colour}] ({mode})")
+    if report.reason:
+        console.print(report.reason, markup=False)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name in (
+        "fetched",
+        "created",
+        "updated",
+        "unchanged",
+        "skipped",
+        "failed",
+        "email_conflicts",
+        "orphans_found",
+        "deleted",
+        "requests",
+        "duration_ms",
+    ):
+        table.add_row(name, str(counts[name]))
+    console.print(table)
