@@ -96,7 +96,7 @@ class Stage:
             table.add_column(heading, no_wrap=True)
         for row in map(self.row, clerk_ids):
             version = (
-                row["version"].strftime("%H:%M:%S.%f")[:-3] if row["version"] else ""
+                row["version"].strftime("%M:%S.%f")[:-3] if row["version"] else ""
             )
             cells = [f"…{row['id'][-6:]}"]
             if row["exists"]:
@@ -105,7 +105,7 @@ class Stage:
             else:
                 cells += ["no row", "tombstone" if row["gone"] else "", "", "", ""]
             table.add_row(*cells)
-        self._console.print(Padding(table, (0, 0, 0, 3)))
+        self._console.print(Padding(table, (0, 0, 0, 3), expand=False))
 
     def count(self) -> tuple[int, int]:
         """Rows in users and in rate_limits."""

@@ -46,8 +46,8 @@ def install_points(connection: psycopg.Connection) -> None:
                 " EXECUTE FUNCTION pause_here({})"
             ).format(
                 sql.Identifier(f"pause_{number}"),
-                sql.SQL(moment),  # type: ignore[arg-type] # from POINTS above
-                sql.SQL(event),  # type: ignore[arg-type] # from POINTS above
+                sql.SQL(moment),
+                sql.SQL(event),
                 sql.Identifier(table),
                 sql.Literal(point),
             )

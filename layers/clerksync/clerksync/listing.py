@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from clerksync.clerk_api import PAGE_LIMIT, ClerkApi, Page
-from clerksync.errors import ClerkRequestError
+from clerksync.errors import ClerkRequestError, ClerkUnavailableError
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # Clerk does not say how it refuses a cursor whose user is gone.
@@ -21,30 +21,39 @@ def created_pages(clerk: ClerkApi, *, created_before: datetime) -> Iterator[Page
     some users are in two.
     """
     created_after: datetime | None = None
-    seen: list[str] = []
+    cursors: list[str] = []
     newest: datetime | None = None
     while True:
-        cursor = seen[-1] if seen else None
         try:
             page = clerk.created_page(
                 created_after=created_after,
                 created_before=created_before,
-                starting_after=cursor,
+                starting_after=cursors[-1] if cursors else None,
             )
         except ClerkRequestError as error:
-            if cursor is None or error.status not in _LOST_CURSOR:
+            if not cursors or error.status not in _LOST_CURSOR:
                 raise
-            # The cursor's user was deleted: go on from the one before. With the whole
-            # page gone, from its last millisecond, whether or not the bound is in it.
-            seen.pop()
-            if not seen and newest is not None:
+            # The cursor's user was deleted: go on from one before, in growing steps.
+            # With none of them left, from the page's last millisecond, whether Clerk
+            # takes that bound as inclusive or not.
+            cursors.pop()
+            if not cursors and newest is not None:
+                if created_after == newest - _MILLISECOND:
+                    message = "Clerk's listing loses its place again and again."
+                    raise ClerkUnavailableError(message) from error
                 created_after = newest - _MILLISECOND
             continue
         yield page
         if len(page) < PAGE_LIMIT:
             return
-        seen = page.ids
+        cursors = _cursors(page.ids)
         newest = max((u.created_at for u in page.users if u.created_at), default=newest)
+
+
+def _cursors(ids: list[str]) -> list[str]:
+    """The first id, and those 256, 128, … 2 and 1 from the end: the last is best."""
+    steps = [2**power for power in range(len(ids).bit_length())]
+    return [ids[0], *(ids[-step] for step in reversed(steps) if step < len(ids))]
 
 
 def updated_pages(clerk: ClerkApi, *, since: datetime) -> Iterator[Page]:

@@ -29,6 +29,7 @@ Status = Literal["completed", "partial", "refused", "failed"]
 Progress = Callable[[str, int, int], None]
 """Told of a phase (fetch, sweep), how many are done, and how many there are."""
 
+_CLERK_ERRORS: Final = (ClerkUnavailableError, ClerkRequestError, InvalidPayloadError)
 # Large enough that planning and committing do not count, small enough for memory.
 _BATCH: Final = 10_000
 # Clerk's clock against the database's, and events on their way when a run began.
@@ -142,7 +143,7 @@ class BulkSync:
         try:
             if self._is_accepted(run, request, report):
                 self._dispatch(run, request, report)
-        except (ClerkUnavailableError, ClerkRequestError, InvalidPayloadError) as error:
+        except _CLERK_ERRORS as error:
             report.fall_short("partial" if report.fetched else "failed", str(error))
         except Exception as error:
             report.fall_short("failed", f"{type(error).__name__}, see the log.")
@@ -204,24 +205,39 @@ class BulkSync:
         *,
         expected: int = 0,
     ) -> None:
-        """Note every id of the listing and, unless cleaning up, write the users."""
+        """Note every id of the listing and, unless cleaning up, write the users.
+
+        A listing that breaks off raises, after what it gave has been written.
+        """
         ids: list[str] = []
         users: list[ClerkUser] = []
-        for page, is_last in _marking_last(pages):
-            report.fetched += len(page)
-            ids += page.ids
-            if request.mode != "cleanup":
-                users += page.users
-                report.failed += len(page.undecodable)
-            if is_last or len(ids) >= _BATCH:
-                self._ledger.record_listed(run, ids)
-                self._write(users, request, report)
-                ids, users = [], []
-            self._progress("fetch", report.fetched, max(expected, report.fetched))
+        broken_off: Exception | None = None
+        try:
+            for page in pages:
+                report.fetched += len(page)
+                ids += page.ids
+                if request.mode != "cleanup":
+                    users += page.users
+                    report.failed += len(page.undecodable)
+                if len(ids) >= _BATCH:
+                    batch, ids, users = (ids, users), [], []
+                    self._write(run, *batch, request, report)
+                self._progress("fetch", report.fetched, max(expected, report.fetched))
+        except _CLERK_ERRORS as error:
+            broken_off = error
+        self._write(run, ids, users, request, report)
+        if broken_off is not None:
+            raise broken_off
 
     def _write(
-        self, users: list[ClerkUser], request: BulkSyncRequest, report: Report
+        self,
+        run: Run,
+        ids: list[str],
+        users: list[ClerkUser],
+        request: BulkSyncRequest,
+        report: Report,
     ) -> None:
+        self._ledger.record_listed(run, ids)
         outcome = self._users.upsert_many(users, dry_run=request.dry_run)
         for clerk_id in outcome.failed:
             logger.error("user not written", clerk_id=clerk_id)
@@ -294,11 +310,3 @@ class BulkSync:
         if report.failed:
             reason = f"{report.failed} users could not be written, see the log."
             report.fall_short("partial", reason)
-
-
-def _marking_last(pages: Iterator[Page]) -> Iterator[tuple[Page, bool]]:
-    page = next(pages)
-    for following in pages:
-        yield page, False
-        page = following
-    yield page, True

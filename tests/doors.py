@@ -1,0 +1,214 @@
+"""Requests as API Gateway hands them to a function, and what comes back."""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+
+from clerksync.observability import logger
+from tests.tables import footprint
+
+ALL_TABLES = ("users", "rate_limits", "sync_state", "sync_runs", "sync_run_listed")
+
+# Nobody listens on port 1; the password is looked for in logs and answers.
+UNREACHABLE = "postgresql://somebody:correct-horse@127.0.0.1:1/nowhere"
+
+# What invented users, secrets and tokens have in common: none of it may be logged.
+PRIVATE = (
+    "example.com",
+    "Noor",
+    "Castell",
+    "whsec_",
+    "sk_test_",
+    "eyJ",  # every JWT begins so
+    "BEGIN PUBLIC KEY",
+    "correct-horse",
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def error(self) -> str:
+        """The message of a refusal, which is all that a refusal says."""
+        assert list(self.body) == ["error"], self.body
+        message = self.body["error"]
+        assert isinstance(message, str)
+        assert message
+        assert not [word for word in PRIVATE if word in message]
+        return message
+
+
+def ask(app: ModuleType, event: Mapping[str, Any]) -> Answer:
+    """Hand an event to a function and read the answer as API Gateway does."""
+    payload = app.handler(event, None)
+    assert payload["headers"]["content-type"] == "application/json"
+    assert payload["headers"]["cache-control"] == "no-store"
+    assert all(isinstance(value, str) for value in payload["headers"].values())
+    body = json.loads(payload["body"])
+    return Answer(payload["statusCode"], payload["headers"], body)
+
+
+def api_request(
+    method: str,
+    path: str,
+    *,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    cookies: Sequence[str] = (),
+    in_base64: bool = False,
+) -> dict[str, Any]:
+    """A request in payload format 2.0. A body that is no UTF-8 comes in base64."""
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"} | dict(headers or {}),
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api-id",
+            "domainName": "api-id.execute-api.eu-central-1.amazonaws.com",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": "test",
+            },
+            "requestId": "request-id",
+            "routeKey": f"{method} {path}",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1_767_225_600_000,
+        },
+        "isBase64Encoded": False,
+    }
+    if cookies:
+        event["cookies"] = list(cookies)
+    try:
+        text = None if in_base64 else body.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    elif text:
+        event["body"] = text
+    return event
+
+
+def sign_by_hand(
+    secret: str, body: bytes, *, timestamp: str, message_id: str = "msg_by_hand"
+) -> dict[str, str]:
+    """The svix headers for bytes and timestamps that no sender would sign."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    content = f"{message_id}.{timestamp}.".encode() + body
+    digest = hmac.new(key, content, hashlib.sha256).digest()
+    return {
+        "svix-id": message_id,
+        "svix-timestamp": timestamp,
+        "svix-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away whatever the shell has set: a test sets what it means."""
+    for name in list(os.environ):
+        if name.startswith(("CLERK", "AWS_")) or name == "DATABASE_URL":
+            monkeypatch.delenv(name)
+
+
+@contextmanager
+def untouched(connection: psycopg.Connection) -> Iterator[None]:
+    """Asserts that meanwhile no row of any table is written or locked."""
+    before = footprint(connection, *ALL_TABLES)
+    yield
+    assert footprint(connection, *ALL_TABLES) == before
+
+
+@contextmanager
+def log_on_stdout() -> Iterator[None]:
+    """Send the log where capsys reads it: the logger keeps the stdout of its import."""
+    handler = logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    before = handler.stream
+    handler.stream = _Stdout()
+    yield
+    handler.stream = before
+
+
+class _Stdout:
+    """What is standard output at the time of writing: pytest changes it in a test."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def assert_tells_nothing_private(output: str, *words: str) -> None:
+    """Logs and metrics carry ids and counts only."""
+    assert not [word for word in (*PRIVATE, *words) if word in output], output
+
+
+def log_lines(output: str, message: str) -> list[dict[str, Any]]:
+    """The lines of the log with that message."""
+    lines = [json.loads(line) for line in output.splitlines()]
+    return [line for line in lines if line.get("message") == message]
+
+
+class Listener(ThreadingHTTPServer):
+    """A host of somebody else: gives one answer, and keeps what it was told."""
+
+    daemon_threads = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.body = body
+        self.heard: list[tuple[str, dict[str, str]]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Listener
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.heard.append((self.path, headers))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def listening(body: bytes) -> Iterator[Listener]:
+    with Listener(body) as listener:
+        thread = threading.Thread(target=listener.serve_forever, args=(0.005,))
+        thread.start()
+        try:
+            yield listener
+        finally:
+            listener.shutdown()
+            thread.join()
