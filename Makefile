@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint sam sam-validate bench lock clean
+.PHONY: demo dev test lint sam sam-validate bench lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -21,6 +21,9 @@ lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(VENV)/dev ## the numbers in README, measured anew
+	@$(BIN)/python -m benchmarks
 
 $(VENV)/local: requirements/local.txt pyproject.toml
 	@$(call install,$<)
@@ -41,6 +44,7 @@ endef
 
 # aws-sam-cli's pins clash with ours: it has an environment of its own. Made with the
 # runtime's Python, that also holds the python3.13 and the pip that `sam build` looks for.
+# The list is complete: --no-deps keeps older pips from stumbling over extras.
 SAM := .venv-sam
 PYTHON313 ?= $(firstword $(foreach p,python3.13 \
 	$(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13*/bin/python3.13) \
@@ -51,7 +55,7 @@ sam sam-validate: export SAM_CLI_TELEMETRY := 0
 $(SAM)/ready: requirements/sam.txt
 	@python="$(or $(PYTHON313),$(PYTHON))"; "$$python" -m venv --clear $(SAM)
 	@echo "installing $< into $(SAM)"
-	@$(SAM)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@$(SAM)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --requirement $<
 	@touch $@
 
 sam-validate: $(SAM)/ready ## check the template, with cfn-lint

@@ -2,21 +2,27 @@
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import psycopg
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.clerk_user import is_clerk_id
 from clerksync.database import Database
-from clerksync.errors import ClerksyncError
+from clerksync.errors import (
+    ClerksyncError,
+    MissingSettingError,
+    SchemaOutdatedError,
+)
 from clerksync.migrate import migrate as apply_migrations
 from clerksync.observability import logger
 from clerksync.reconcile import BulkSync, BulkSyncRequest
@@ -25,7 +31,12 @@ from local.demo import run_demo
 from local.dev import run_dev
 from local.functions import MODULES, handler, load_event, ready, signed
 from local.progress import show_report, shown_progress
-from local.stack import load_dotenv, settings_in_environment
+from local.stack import (
+    has_own_settings,
+    load_dotenv,
+    settings_in_environment,
+)
+from local.stub_clerk import StubClerk
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -106,14 +117,18 @@ def invoke(
     A placeholder for a signature is replaced by a valid one, and, on the stub Clerk, a
     placeholder for a session token by a valid one.
     """
+    try:
+        call = handler(function)
+    except KeyError:
+        message = f"there is no function {function}: take {', '.join(MODULES)}"
+        raise typer.BadParameter(message) from None
     event = _read(event_file)
     with _stack() as settings:
+        made_good = _ready(event, settings)
         try:
-            call = handler(function)
-        except KeyError:
-            message = f"there is no function {function}"
-            raise typer.BadParameter(message) from None
-        answer = call(_ready(event, settings), None)
+            answer = call(made_good, None)
+        except Exception as error:  # noqa: BLE001 - Lambda shows what a function raises
+            _fail(f"{type(error).__name__}: {error}")
     print(json.dumps(answer, indent=2))
     failed = answer.get("statusCode", 200) >= 400
     if failed or answer.get("status", "completed") != "completed":
@@ -125,12 +140,11 @@ def sign(event_file: EventFile) -> None:
     """Print a webhook event with a fresh, valid signature."""
     event = _read(event_file)
     load_dotenv()
-    with _stack() as settings:
-        secret = settings.webhook_signing_secrets[0]
-    try:
-        print(json.dumps(signed(event, secret)))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    with _errors():
+        try:
+            print(json.dumps(signed(event, _signing_secret())))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
 
 
 @app.command()
@@ -149,6 +163,10 @@ def dev() -> None:
 
 
 def main() -> None:
+    # However it is told to end, what it started ends with it. nohup has its way.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     logger.setLevel(logging.WARNING)
     logger.registered_handler.setStream(sys.stderr)  # type: ignore[attr-defined] # a StreamHandler
     app()
@@ -191,6 +209,8 @@ def _errors() -> Iterator[None]:
     """Exit 1 with a message that says what to do, instead of a traceback."""
     try:
         yield
+    except SchemaOutdatedError:
+        _fail("The database schema is not up to date: run clerksync migrate.")
     except (ClerksyncError, OSError) as error:
         _fail(str(error))
     except psycopg.Error as error:
@@ -199,8 +219,9 @@ def _errors() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _fail(message: str) -> None:
-    err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+def _fail(message: str) -> NoReturn:
+    text = f"[red]error:[/red] {escape(message)}"
+    err.print(text, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -214,9 +235,23 @@ def _read(event_file: Path) -> dict[str, Any]:
         raise typer.BadParameter(f"{event_file} is not a JSON object") from None
 
 
+def _signing_secret() -> str:
+    """The user's own; of a stub Clerk, all have the same."""
+    try:
+        return Settings().webhook_signing_secrets[0]
+    except MissingSettingError:
+        if has_own_settings():
+            raise
+        err.print("No settings: signed with the secret of the stub Clerk.")
+        return StubClerk().webhook_signing_secret
+
+
 def _ready(event: dict[str, Any], settings: Settings) -> dict[str, Any]:
     try:
         secret = settings.webhook_signing_secrets[0]
     except ClerksyncError:
         secret = None
-    return ready(event, secret=secret, clerk=settings.clerk_api_url)
+    try:
+        return ready(event, secret=secret, clerk=settings.clerk_api_url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

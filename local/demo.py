@@ -1,10 +1,8 @@
 """`clerksync demo`: the whole story through the real handlers, each step checked."""
 
 import os
-import signal
 import time
 from contextlib import ExitStack
-from typing import NoReturn
 
 import psycopg
 from rich.console import Console
@@ -22,7 +20,9 @@ _USERS = 1_000
 def run_demo(console: Console) -> int:
     """Run all steps on free ports and a temporary database; gives the exit code."""
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Neither what it shows nor what it checks depends on who runs it.
+    for name in [n for n in os.environ if n.startswith("CLERKSYNC_")]:
+        del os.environ[name]
     with ExitStack() as stack:
         stub = stack.enter_context(stub_stack(users=_USERS))
         url = os.environ["DATABASE_URL"]
@@ -56,10 +56,6 @@ def run_demo(console: Console) -> int:
         return 1
     console.print(f"\n[green]All as it should be[/green], in {seconds:.1f} s.")
     return 0
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def first_sync(stage: Stage) -> None:

@@ -52,7 +52,7 @@ class Stage:
         self._console.print(f"\n[bold]{self._steps}. {title}[/bold]", highlight=False)
 
     def say(self, text: str) -> None:
-        self._console.print(f"   {text}", highlight=False)
+        self._console.print(f"   {text}", highlight=False, soft_wrap=True)
 
     def expect(self, what: str, *, holds: bool) -> None:
         """Show whether something is as it should be, and remember if not."""
@@ -95,9 +95,7 @@ class Stage:
         for heading in ("id", "email", "name", "tier", "rate limit", "version"):
             table.add_column(heading, no_wrap=True)
         for row in map(self.row, clerk_ids):
-            version = (
-                row["version"].strftime("%M:%S.%f")[:-3] if row["version"] else ""
-            )
+            version = row["version"].strftime("%M:%S.%f")[:-3] if row["version"] else ""
             cells = [f"…{row['id'][-6:]}"]
             if row["exists"]:
                 cells += [row["email"] or "NULL", row["name"] or "NULL", row["tier"]]

@@ -37,11 +37,12 @@ def run_dev(console: Console) -> None:
     """Serve until SIGINT or SIGTERM. Raises OSError when the port is taken."""
     with ExitStack() as stack:
         stub = None
+        if not has_own_settings() and running_dev() is not None:
+            raise OSError("clerksync dev already runs in this folder: end that one")
+        gateway = _gateway()
         if not has_own_settings():
-            if running_dev() is not None:
-                raise OSError("clerksync dev already runs in this folder")
             stub = stack.enter_context(stub_stack(data=STATE / "postgres"))
-        gateway = stack.enter_context(_gateway())
+        stack.enter_context(gateway)
         stack.callback(close_connections)
         settings = Settings()
         if stub is None:
@@ -59,9 +60,11 @@ def run_dev(console: Console) -> None:
 
 
 def _gateway() -> Gateway:
-    port = int(os.environ.get("PORT") or _DEFAULT_PORT)
+    port = os.environ.get("PORT") or _DEFAULT_PORT
     try:
-        return Gateway(routes(), port=port)
+        return Gateway(routes(), port=int(port))
+    except (ValueError, OverflowError):
+        raise OSError(f"PORT must be a number from 0 to 65535, not {port}") from None
     except OSError:
         raise OSError(
             f"port {port} is taken: choose another with PORT=3001 make dev"

@@ -1,10 +1,12 @@
 """A Postgres of our own for laptops and tests: nothing to install, no port taken."""
 
 import shutil
+import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -24,9 +26,33 @@ def embedded_postgres(data: Path | None = None) -> Iterator[str]:
 
     folder = data or Path(tempfile.mkdtemp(prefix="clerksync-")) / "postgres"
     folder.parent.mkdir(parents=True, exist_ok=True)
+    lifetime = ExitStack()
     try:
-        with get_server(folder, cleanup_mode="stop") as server:
-            yield server.get_uri()
+        with _signals_held_back():
+            server = lifetime.enter_context(get_server(folder, cleanup_mode="stop"))
+        yield server.get_uri()
     finally:
-        if data is None:
-            shutil.rmtree(folder.parent, ignore_errors=True)
+        with _signals_held_back():
+            lifetime.close()
+            if data is None:
+                shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Ctrl-C waits: a server that is half started, or half stopped, would stay."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: caught.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for caught_number in caught[:1]:
+            signal.raise_signal(caught_number)

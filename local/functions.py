@@ -10,6 +10,7 @@ from typing import Any, Final
 import urllib3
 from svix.webhooks import Webhook
 
+from clerksync.errors import InvalidSettingError, NotAuthenticatedError
 from local.gateway import Handler, Routes
 
 # By folder, and by logical id in template.yaml.
@@ -55,14 +56,19 @@ def signed(event: Mapping[str, Any], secret: str) -> dict[str, Any]:
     body = event.get("body")
     if not isinstance(body, str) or event.get("isBase64Encoded"):
         raise ValueError("the event has no text body to sign")
+    try:
+        webhook = Webhook(secret)
+    except ValueError:
+        message = "CLERK_WEBHOOK_SIGNING_SECRET is none: it is whsec_ and base64."
+        raise InvalidSettingError(message) from None
     now = datetime.now(tz=UTC)
     message_id = f"msg_{uuid.uuid4().hex[:27]}"
     headers = {
         "svix-id": message_id,
         "svix-timestamp": str(int(now.timestamp())),
-        "svix-signature": Webhook(secret).sign(message_id, now, body),
+        "svix-signature": webhook.sign(message_id, now, body),
     }
-    return {**event, "headers": {**event.get("headers", {}), **headers}}
+    return {**event, "headers": {**(event.get("headers") or {}), **headers}}
 
 
 def ready(
@@ -76,11 +82,22 @@ def ready(
     if _PLACEHOLDER in headers.get("svix-signature", "") and secret:
         return signed(event, secret)
     if _PLACEHOLDER in headers.get("authorization", ""):
-        url = f"{clerk}/stub/session_token"
-        answer = urllib3.request("POST", url, retries=False, timeout=5).json()
-        token = f"Bearer {answer['token']}"
+        token = f"Bearer {_session_token(clerk)}"
         return {**event, "headers": {**headers, "authorization": token}}
     return dict(event)
+
+
+def _session_token(clerk: str) -> str:
+    """Of any user of the stub. Raises NotAuthenticatedError where there is no stub."""
+    try:
+        url = f"{clerk}/stub/session_token"
+        answer = urllib3.request("POST", url, retries=False, timeout=5).json()
+        return str(answer["token"])
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
+        raise NotAuthenticatedError(
+            "The event holds a placeholder for a session token, and only a stub Clerk "
+            "gives one away: put a real one into its authorization header."
+        ) from None
 
 
 def load_event(text: str) -> dict[str, Any]:

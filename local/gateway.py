@@ -64,6 +64,8 @@ class _RequestHandler(BaseHTTPRequestHandler):
             return
         self._send(self.answer(self._event(self.rfile.read(length))))
 
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - http.server's names
+
     def do_GET(self) -> None:
         self._send(self.answer(self._event(b"")))
 

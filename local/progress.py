@@ -67,7 +67,7 @@ def show_report(console: Console, report: Report) -> None:
     mode = f"{report.mode}, dry run" if report.dry_run else report.mode
     console.print(f"[{colour}]{report.status}[/{colour}] ({mode})")
     if report.reason:
-        console.print(report.reason, markup=False)
+        console.print(report.reason, markup=False, soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name in (
         "fetched",

@@ -63,6 +63,10 @@ class LocalSettings:
         )
 
     def export(self) -> None:
+        """Into the environment, where what tells of another instance has no place."""
+        for name in list(os.environ):
+            if name.startswith("CLERK_") or name == "CLERKSYNC_INSTANCE_ID":
+                del os.environ[name]
         os.environ.update(asdict(self))
 
 

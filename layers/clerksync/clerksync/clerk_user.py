@@ -2,7 +2,7 @@
 
 import json
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any
 
 from pydantic import (
@@ -20,7 +20,8 @@ from clerksync.errors import InvalidPayloadError
 # Clerk's timestamps are int64 milliseconds. Some of its own examples show seconds:
 # pydantic reads numbers above 2e10 as milliseconds and smaller ones as seconds.
 Timestamp = AwareDatetime
-_CLERK_ID = re.compile(r"user_[A-Za-z0-9_]{1,250}")
+_CLERK_ID = re.compile(r"user_[A-Za-z0-9_]+")
+_CLERK_ID_LENGTH = 255
 Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 # A NUL character is legal in JSON and impossible in Postgres. The group keeps escaped
@@ -30,7 +31,11 @@ _NUL_ESCAPE = re.compile(rb"((?<!\\)(?:\\\\)*)\\u0000")
 
 def is_clerk_id(value: object) -> bool:
     """Whether this is a Clerk user id: `user_` and letters, digits or underscores."""
-    return isinstance(value, str) and _CLERK_ID.fullmatch(value) is not None
+    return (
+        isinstance(value, str)
+        and len(value) <= _CLERK_ID_LENGTH
+        and _CLERK_ID.fullmatch(value) is not None
+    )
 
 
 class _EmailAddress(BaseModel):
@@ -52,7 +57,9 @@ class ClerkUser(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    id: Annotated[str, Field(pattern=rf"^{_CLERK_ID.pattern}$")]
+    id: Annotated[
+        str, Field(pattern=rf"^{_CLERK_ID.pattern}$", max_length=_CLERK_ID_LENGTH)
+    ]
     updated_at: Timestamp
     created_at: Timestamp | None = None
     first_name: str | None = None
@@ -122,9 +129,15 @@ def parse_users(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
     """
     body = without_nul(body)
     try:
-        return _PAGE.validate_json(body), []
+        return _page_adapter().validate_json(body), []
     except ValidationError:
         return _parse_one_by_one(body)
+
+
+@cache
+def _page_adapter() -> TypeAdapter[list[ClerkUser]]:
+    """Made at first use: only bulk sync reads pages."""
+    return TypeAdapter(list[ClerkUser])
 
 
 def _parse_one_by_one(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
@@ -143,6 +156,3 @@ def _parse_one_by_one(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
             clerk_id = item.get("id") if isinstance(item, dict) else None
             undecodable.append(clerk_id if isinstance(clerk_id, str) else None)
     return users, undecodable
-
-
-_PAGE = TypeAdapter(list[ClerkUser])

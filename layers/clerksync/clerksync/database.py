@@ -39,7 +39,7 @@ _CLIENT_LIMITS = {
 
 
 class Database:
-    """One connection, opened at first use, in autocommit mode.
+    """One connection in autocommit mode, opened at first use and when the URL changes.
 
     Not for sharing between threads: Lambda handles one request at a time. There is
     no pool, nothing is prepared on the server and no session state is kept, so that
@@ -49,6 +49,7 @@ class Database:
     def __init__(self, url: Callable[[], str]) -> None:
         self._url = url
         self._connection: psycopg.Connection | None = None
+        self._connected_to = ""
 
     def run(self, work: Work[Result]) -> Result:
         """Run a unit of work that may be run again.
@@ -88,9 +89,11 @@ class Database:
         return self._connection is None or self._connection.closed
 
     def _connect(self) -> psycopg.Connection:
-        if self._connection is not None and not self._connection.closed:
-            return self._connection
         url = self._url()
+        if self._connection is not None and not self._connection.closed:
+            if url == self._connected_to:
+                return self._connection
+            self.close()
         try:
             # libpq's own values lose against the URL's, not against keywords.
             given = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items()}
@@ -101,6 +104,7 @@ class Database:
             )
         except psycopg.Error as error:
             raise DatabaseUnreachableError(_reason(error)) from None
+        self._connected_to = url
         return self._connection
 
 

@@ -1,13 +1,13 @@
-"""Clerk session tokens: RS256 JWTs that live 60 seconds."""
+"""Clerk session tokens: RS256 JWTs that live 60 seconds.
+
+PyJWT and cryptography are imported when the first token is there to be verified: they
+are a fifth of the cold start, and who comes without a token need not wait for them.
+"""
 
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from typing import TYPE_CHECKING, Any, Final
 
 from clerksync.clerk_user import is_clerk_id
 from clerksync.errors import InvalidSettingError, NotAuthenticatedError
@@ -16,6 +16,9 @@ _LEEWAY_SECONDS: Final = 5
 _JWKS_TTL_SECONDS: Final = 3600
 _JWKS_PAUSE_SECONDS: Final = 10
 _REFUSED: Final = "Not authenticated: send a valid Clerk session token."
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 FetchJwks = Callable[[str], Mapping[str, Any]]
 
@@ -48,6 +51,10 @@ class SessionVerifier:
         NotAuthenticatedError, InvalidSettingError for a PEM that is none, and whatever
         fetching the JWKS raises.
         """
+        if token.count(".") != 2:
+            raise NotAuthenticatedError(_REFUSED)
+        import jwt  # noqa: PLC0415 - see above
+
         try:
             header = jwt.get_unverified_header(token)
             # OAuth access tokens say at+jwt; Clerk's session tokens JWT.
@@ -70,7 +77,7 @@ class SessionVerifier:
         _check_claims(claims, authorized_parties)
         return str(claims["sub"])
 
-    def _key(self, header: Mapping[str, Any], jwks_url: str) -> RSAPublicKey:
+    def _key(self, header: Mapping[str, Any], jwks_url: str) -> "RSAPublicKey":
         kid = str(header.get("kid"))
         age = float("inf")
         if self._fetched is not None and self._fetched[0] == jwks_url:
@@ -101,13 +108,20 @@ def _check_claims(claims: Mapping[str, Any], parties: frozenset[str]) -> None:
         or not isinstance(claims["sid"], str)
         or not claims["sid"]
         or claims.get("sts") == "pending"  # the user has tasks left before signing in
-        or (parties and azp not in parties)
+        or (parties and not (isinstance(azp, str) and azp in parties))
     ):
         raise NotAuthenticatedError(_REFUSED)
 
 
 @lru_cache(maxsize=4)
-def _public_key(pem: str) -> RSAPublicKey:
+def _public_key(pem: str) -> "RSAPublicKey":
+    from cryptography.hazmat.primitives.asymmetric.rsa import (  # noqa: PLC0415 - see above
+        RSAPublicKey,
+    )
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - see above
+        load_pem_public_key,
+    )
+
     try:
         key = load_pem_public_key(pem.encode())
     except ValueError:
@@ -118,11 +132,14 @@ def _public_key(pem: str) -> RSAPublicKey:
     return key
 
 
-def _rsa_keys(jwks: Mapping[str, Any]) -> dict[str, RSAPublicKey]:
+def _rsa_keys(jwks: Mapping[str, Any]) -> dict[str, "RSAPublicKey"]:
+    from jwt import PyJWK  # noqa: PLC0415 - see above
+    from jwt.algorithms import RSAPublicKey  # noqa: PLC0415 - see above
+
     keys = {}
     for entry in jwks.get("keys", ()):
         if isinstance(entry, dict) and entry.get("kty") == "RSA" and "kid" in entry:
-            key = jwt.PyJWK(entry, algorithm="RS256").key
+            key = PyJWK(entry, algorithm="RS256").key
             if isinstance(key, RSAPublicKey):
                 keys[str(entry["kid"])] = key
     return keys

@@ -1,0 +1,18 @@
+"""`make bench`: the numbers that README quotes, measured anew."""
+
+import os
+import platform
+import sys
+
+from benchmarks import imports, single_user
+
+
+def main() -> None:
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores\n")
+    for benchmark in (single_user, imports):
+        print(benchmark.__doc__)
+        print("\n".join(benchmark.run()), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

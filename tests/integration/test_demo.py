@@ -1,0 +1,124 @@
+"""`clerksync demo`: what it shows, what it notices, and what it leaves behind."""
+
+import io
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from clerksync.observability import logger
+from clerksync.user_table import UserTable
+from local.demo import run_demo
+from tests.terminal import (
+    Running,
+    clerksync,
+    eventually,
+    leaving_nothing,
+    servers_in,
+)
+
+STEPS = 10
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """Where the demo makes its temporary folder."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def own_process() -> Iterator[None]:
+    """As the command has one: the demo sets its environment, and the log is quiet."""
+    environment, level = dict(os.environ), logger.log_level
+    logger.setLevel(logging.WARNING)
+    yield
+    logger.setLevel(level)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def databases(temporary: Path) -> list[Path]:
+    return list(temporary.glob("clerksync-*"))
+
+
+def test_all_steps_are_as_they_should_be_whatever_is_set(
+    tmp_path: Path, temporary: Path
+) -> None:
+    """Settings of one's own, in the environment or in .env, are neither used nor in
+    the way; nothing stays."""
+    (tmp_path / ".env").write_text("CLERKSYNC_DELETE_MODE=soft\n")
+    demo = clerksync(
+        "demo",
+        cwd=tmp_path,
+        TMPDIR=str(temporary),
+        DATABASE_URL="postgresql://127.0.0.1:1/none",
+        CLERK_SECRET_KEY="sk_live_mine",
+        CLERK_JWT_KEY="no key",
+        CLERK_AUTHORIZED_PARTIES="https://app.example.com",
+        CLERKSYNC_SECRET_ID="my/secret",
+        CLERKSYNC_INSTANCE_ID="ins_mine",
+        CLERKSYNC_SCHEMA="mine",
+        CLERKSYNC_REQUIRE_EMAIL="false",
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stderr == ""
+    steps = [line for line in demo.stdout.splitlines() if line[:1].isdigit()]
+    assert [int(step.split(".")[0]) for step in steps] == list(range(1, STEPS + 1))
+    assert "WRONG" not in demo.stdout
+    *_, last = demo.stdout.splitlines()
+    assert last.startswith("All as it should be, in ")
+    assert float(last.split()[-2]) < 30
+    assert databases(temporary) == []
+    assert servers_in(temporary) == []
+    assert not (tmp_path / ".clerksync").exists()
+
+
+@pytest.mark.usefixtures("own_process")
+def test_a_rule_that_is_broken_is_shown_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A write path that forgets deletions: answered `deleted`, and the row is there."""
+    monkeypatch.setattr(UserTable, "delete", lambda *_args, **_kwargs: 0)
+    console = Console(file=io.StringIO(), width=100)
+    assert run_demo(console) == 1
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "WRONG the row is gone, and its rate limit with it" in shown
+    assert f"\n{STEPS}. " in shown, "the other steps are shown all the same"
+    assert "checks went wrong" in shown.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_in_mid_demo_a_signal_ends_it_and_all_it_started(
+    tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C, and a terminal that is closed."""
+    with Running("demo", cwd=tmp_path, TMPDIR=str(temporary)) as demo:
+        demo.wait_for("\n1. ")
+        with leaving_nothing(temporary, demo):
+            assert len(demo.ports()) == 2, "gateway and stub"
+            assert len(databases(temporary)) == 1
+            demo.tell(number)
+            assert demo.wait() == 130
+        assert databases(temporary) == []
+    assert "Traceback" not in demo.output
+
+
+def test_a_signal_while_postgres_starts_leaves_no_server(
+    tmp_path: Path, temporary: Path
+) -> None:
+    """It waits for the server to be there, and then ends that too."""
+    with Running("demo", cwd=tmp_path, TMPDIR=str(temporary)) as demo:
+        pid_file = "clerksync-*/postgres/postmaster.pid"
+        assert eventually(lambda: any(temporary.glob(pid_file)))
+        demo.tell(signal.SIGTERM)
+        assert demo.wait() == 130
+    assert "\n1. " not in demo.output, "it was too late to be in time"
+    assert databases(temporary) == []
+    assert servers_in(temporary) == []

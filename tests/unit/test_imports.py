@@ -1,0 +1,66 @@
+"""What a cold start costs: imports that it must not pay for, and no connection."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+# Between 150 and 250 ms each, or for laptops and tests only.
+EXPENSIVE = {"svix", "boto3", "botocore", "clerk_backend_api", "aws_xray_sdk", "local"}
+
+# In a process of its own, as in Lambda: only the layer and the function's folder.
+_IMPORT = """
+import json, sys
+from pathlib import Path
+
+opened = []
+calls = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}
+sys.addaudithook(lambda name, _: name in calls and opened.append(name))
+layer, function = sys.argv[1:]
+sys.path[:0] = [function, layer]
+import psycopg, urllib3
+psycopg.connect = lambda *_, **__: opened.append("psycopg.connect")
+import app
+assert Path(app.__file__).parent == Path(function), app.__file__
+print(json.dumps({"modules": sorted(sys.modules), "opened": opened,
+                  "handler": callable(app.handler)}))
+"""
+
+
+def imported(function: str) -> dict[str, list[str]]:
+    """Import a function without any setting; gives what that loaded and opened."""
+    command = [sys.executable, "-c", _IMPORT]
+    folders = [ROOT / "layers" / "clerksync", ROOT / "functions" / function]
+    done = subprocess.run(  # noqa: S603 - this Python, our code
+        [*command, *map(str, folders)],
+        capture_output=True,
+        check=False,
+        cwd="/",
+        env={},
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, list[str]] = json.loads(done.stdout)
+    return result
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_cold_start_loads_nothing_expensive_and_connects_to_nobody(
+    function: str,
+) -> None:
+    """Settings and connections are for the first request; boto3 for who needs it."""
+    result = imported(function)
+    assert result["handler"]
+    assert result["opened"] == []
+    loaded = {name.partition(".")[0] for name in result["modules"]}
+    assert loaded & EXPENSIVE == set()
+    assert "clerksync" in loaded
+
+
+def test_all_functions_are_looked_at() -> None:
+    """A pattern that finds none would pass."""
+    assert {"webhook", "self_sync", "bulk_sync"} <= set(FUNCTIONS)
