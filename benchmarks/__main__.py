@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 
 from benchmarks import imports, single_user
 
@@ -15,4 +14,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import threading
+import time
 from base64 import b64decode
 from contextlib import ExitStack
 from textwrap import dedent
+from typing import Any
 
 from rich.console import Console
 
@@ -119,8 +121,8 @@ def _show_own(console: Console, url: str, settings: Settings) -> None:
 
 def _show_stub(console: Console, url: str, stub: StubClerk, settings: Settings) -> None:
     key = b64decode(stub.webhook_signing_secret.removeprefix("whsec_")).hex()
-    event = json.dumps(stub.event("user.created", stub.get_user(stub.ids()[0])))
-    token = stub.session_token(stub.ids()[0], lifetime_seconds=_DAY_SECONDS)
+    user = stub.get_user(stub.ids()[0])
+    token = stub.session_token(user["id"], lifetime_seconds=_DAY_SECONDS)
     _print(
         console,
         f"""
@@ -138,16 +140,16 @@ def _show_stub(console: Console, url: str, stub: StubClerk, settings: Settings) 
     )
     _paste(
         console,
-        f"""curl -s {stub.url}/v1/users -H 'Authorization: Bearer {stub.secret_key}' \
-  -H 'Content-Type: application/json' \
+        f"""curl -s {stub.url}/v1/users -H 'Authorization: Bearer {stub.secret_key}' \\
+  -H 'Content-Type: application/json' \\
   -d '{{"email_address": ["new@example.com"], "first_name": "New"}}'""",
     )
     console.print("\nPost a signed webhook yourself:")
     _paste(
         console,
-        f"""body='{_shell(event)}'
+        f"""body='{_example_event(user)}'
 id=msg_$(date +%s%N); at=$(date +%s)
-signature=$(printf '%s' "$id.$at.$body" | openssl dgst -sha256 -mac HMAC \
+signature=$(printf '%s' "$id.$at.$body" | openssl dgst -sha256 -mac HMAC \\
   -macopt hexkey:{key} -binary | base64)
 curl -s {url}/api/webhooks/clerk --data-binary "$body" -H "svix-id: $id" \\
   -H "svix-timestamp: $at" -H "svix-signature: v1,$signature" """.rstrip(),
@@ -155,7 +157,7 @@ curl -s {url}/api/webhooks/clerk --data-binary "$body" -H "svix-id: $id" \\
     console.print("\nSync a user as a browser would (the token lasts a day):")
     _paste(
         console,
-        f"""curl -s -X POST {url}/api/users/sync \
+        f"""curl -s -X POST {url}/api/users/sync \\
   -H 'Authorization: Bearer {token}'""",
     )
 
@@ -169,8 +171,17 @@ def _paste(console: Console, command: str) -> None:
     console.print(command, highlight=False, soft_wrap=True, markup=False, style="cyan")
 
 
-def _shell(text: str) -> str:
-    return text.replace("'", "'\\''")
+def _example_event(user: dict[str, Any]) -> str:
+    """A rename of this user, with no more of it than sync reads, for a shell."""
+    kept = ("id", "email_addresses", "primary_email_address_id", "created_at")
+    data = {name: user[name] for name in kept}
+    data["email_addresses"] = [
+        {"id": entry["id"], "email_address": entry["email_address"]}
+        for entry in user["email_addresses"]
+    ]
+    data |= {"first_name": "Posted", "updated_at": round(time.time() * 1000)}
+    event = {"object": "event", "type": "user.updated", "data": data}
+    return json.dumps(event).replace("'", "'\\''")
 
 
 def _wait_for_signal() -> None:

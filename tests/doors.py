@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,8 @@ from clerksync.observability import logger
 from tests.tables import footprint
 
 ALL_TABLES = ("users", "rate_limits", "sync_state", "sync_runs", "sync_run_listed")
+
+_EVENTS = Path(__file__).parents[1] / "events"
 
 # Nobody listens on port 1; the password is looked for in logs and answers.
 UNREACHABLE = "postgresql://somebody:correct-horse@127.0.0.1:1/nowhere"
@@ -62,6 +65,12 @@ def ask(app: ModuleType, event: Mapping[str, Any]) -> Answer:
     return Answer(payload["statusCode"], payload["headers"], body)
 
 
+def sample(name: str) -> dict[str, Any]:
+    """One of the sample events, as `sam local invoke` takes it."""
+    event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text("utf-8"))
+    return event
+
+
 def api_request(
     method: str,
     path: str,
@@ -71,32 +80,16 @@ def api_request(
     cookies: Sequence[str] = (),
     in_base64: bool = False,
 ) -> dict[str, Any]:
-    """A request in payload format 2.0. A body that is no UTF-8 comes in base64."""
-    event: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": f"{method} {path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json"} | dict(headers or {}),
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "api-id",
-            "domainName": "api-id.execute-api.eu-central-1.amazonaws.com",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "203.0.113.7",
-                "userAgent": "test",
-            },
-            "requestId": "request-id",
-            "routeKey": f"{method} {path}",
-            "stage": "$default",
-            "time": "01/Jan/2026:00:00:00 +0000",
-            "timeEpoch": 1_767_225_600_000,
-        },
-        "isBase64Encoded": False,
-    }
+    """A sample event with another route, body and headers.
+
+    Cookies stand apart from headers; a body that is no UTF-8 comes in base64.
+    """
+    event = sample("self_sync")
+    del event["headers"]["authorization"]
+    event["headers"] |= dict(headers or {})
+    event |= {"rawPath": path, "routeKey": f"{method} {path}"}
+    event["requestContext"]["routeKey"] = event["routeKey"]
+    event["requestContext"]["http"] |= {"method": method, "path": path}
     if cookies:
         event["cookies"] = list(cookies)
     try:

@@ -61,6 +61,8 @@ def clerksync_here(
     environment, folder, level = dict(os.environ), Path.cwd(), logger.log_level
     try:
         os.environ.clear()
+        # What `local` sets when it is imported, which is not done anew.
+        settings |= {"POWERTOOLS_METRICS_DISABLED": "true"}
         os.environ.update(clean_environment(**settings))
         os.chdir(cwd)
         logger.setLevel(logging.WARNING)

@@ -35,7 +35,7 @@ def handler(
         raise BulkSyncFailedError(f"{type(error).__name__}, see the log.") from None
     else:
         log = logger.info if report["status"] == "completed" else logger.error
-        log("bulk sync ended", **report)
+        log("bulk sync ended", report=report)
         for name in ("created", "updated", "deleted", "failed", "email_conflicts"):
             count(f"BulkSync{name.title().replace('_', '')}", report[name])
         return report

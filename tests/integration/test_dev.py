@@ -100,10 +100,15 @@ def test_a_sign_up_at_the_stub_arrives_as_a_webhook(
     assert rows(table)[user["id"]]["email"] == "new@example.com"
 
 
-def test_a_webhook_that_is_signed_in_the_shell_is_taken(dev: Dev) -> None:
-    """The user has been there since the first sync."""
-    answer = json.loads(dev.pasted("Post a signed webhook yourself"))
-    assert answer == {"success": True, "action": "unchanged"}
+def test_a_webhook_that_is_signed_in_the_shell_is_taken(
+    dev: Dev, table: psycopg.Connection
+) -> None:
+    """It renames a user; pasted again, there is nothing left to do."""
+    for action in ("updated", "unchanged"):
+        answer = json.loads(dev.pasted("Post a signed webhook yourself"))
+        assert answer == {"success": True, "action": action}
+    names = [row["first_name"] for row in rows(table).values()]
+    assert names.count("Posted") == 1
 
 
 def test_a_self_sync_from_the_shell_gives_the_row(dev: Dev) -> None:
@@ -206,14 +211,13 @@ def test_what_is_missing_of_ones_own_settings_is_named(
 ) -> None:
     """A key without a database is not a wish for the stub; a missing signing secret
     is no reason to stop."""
-    refused = clerksync_here(
-        "dev", cwd=tmp_path, PORT="0", CLERK_SECRET_KEY="sk_test_mine"
-    )
+    settings = {"CLERK_SECRET_KEY": "sk_test_mine", "PORT": "0"}
+    refused = clerksync_here("dev", cwd=tmp_path, **settings)
     assert refused.returncode == 1
     assert "DATABASE_URL is not set" in refused.stderr
     assert "sk_test_mine" not in refused.stdout + refused.stderr
-    settings = {"CLERK_SECRET_KEY": "sk_test_mine", "DATABASE_URL": database_url}
-    with Running("dev", cwd=tmp_path, PORT="0", **settings) as running:
+    settings |= {"DATABASE_URL": database_url}
+    with Running("dev", cwd=tmp_path, **settings) as running:
         printed = running.wait_for(READY)
         assert "CLERK_WEBHOOK_SIGNING_SECRET is not set" in " ".join(printed.split())
     assert not (tmp_path / ".clerksync").exists()

@@ -102,7 +102,7 @@ def test_the_older_holder_gives_way(
 def test_an_older_claim_that_arrives_late_is_written_without_the_email(
     users: UserTable, connection: psycopg.Connection
 ) -> None:
-    """The name still comes from Clerk's email, even where the column went to another."""
+    """The name still comes from Clerk's email, though the column went to another."""
     users.upsert(a_user(2, version=2, email="user1@example.com"))
     late = a_user(1, version=1, first_name=None, last_name=None)
     outcome = users.upsert(late)

@@ -26,6 +26,7 @@ from tests.doors import (
     forget_settings,
     log_lines,
     log_on_stdout,
+    sample,
     untouched,
 )
 from tests.people import user_id
@@ -237,6 +238,23 @@ def test_an_email_moves_to_the_user_who_has_it_now(
     assert (answer.status, answer.body["user"]["email"]) == (200, "old@example.com")
     assert rows(connection)[other["id"]]["email"] is None
     assert users.find(other["id"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "in_body"),
+    [("self_sync", False), ("self_sync_with_body", True), ("users_me", False)],
+)
+@pytest.mark.usefixtures("known")
+def test_the_sample_requests_are_answered(
+    door: Door, name: str, *, in_body: bool
+) -> None:
+    """As they are, but for a token of now and the id of its user."""
+    event = sample(name)
+    event["headers"]["authorization"] = f"Bearer {door.token()}"
+    if in_body:
+        event["body"] = json.dumps(json.loads(event["body"]) | {"userId": door.user_id})
+    answer = ask(app, event)
+    assert (answer.status, answer.body["user"]["id"]) == (200, door.user_id)
 
 
 # The body.

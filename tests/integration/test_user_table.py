@@ -154,9 +154,7 @@ def test_proof_asked_before_the_tombstone_does_not_count(
     assert rows(connection) == {}
 
 
-def test_a_second_deletion_moves_the_tombstone(
-    writer: Writer, connection: psycopg.Connection
-) -> None:
+def test_a_second_deletion_moves_the_tombstone(writer: Writer) -> None:
     """A proof asked between two deletions is older than the one that counts."""
     writer.table.delete([user_id(1)])
     asked_at = writer.table.clock()

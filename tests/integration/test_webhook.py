@@ -23,6 +23,7 @@ from tests.doors import (
     forget_settings,
     log_lines,
     log_on_stdout,
+    sample,
     sign_by_hand,
     untouched,
 )
@@ -222,6 +223,31 @@ def test_an_event_of_another_type_is_ignored(
     """Types that are not about users, or not known yet, are a 200, whatever is in."""
     with untouched(connection):
         assert action(door.deliver({"type": type_, "data": data})) == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("user_created", "created"),
+        ("user_created_phone_only", "skipped"),
+        ("user_updated", "updated"),
+        ("user_deleted", "deleted"),
+        ("organization_created", "ignored"),
+    ],
+)
+def test_the_sample_events_do_what_their_names_say(
+    door: Door, name: str, expected: str
+) -> None:
+    """As they are, but for a signature of now; a change needs somebody to be there."""
+    if name == "user_updated":
+        deliver_sample(door, "user_created")
+    assert action(deliver_sample(door, name)) == expected
+
+
+def deliver_sample(door: Door, name: str) -> Answer:
+    event = sample(name)
+    event["headers"] |= door.clerk.sign(event["body"].encode())
+    return ask(app, event)
 
 
 # Settings reach the write path.
@@ -781,6 +807,14 @@ def test_a_body_that_is_no_text_is_refused(
     headers = sign_by_hand(secret, body, timestamp=str(int(time.time())))
     with untouched(connection):
         answer = door.post(body, headers)
+    assert answer.status == 400
+    assert answer.error
+
+
+def test_half_a_character_in_the_body_is_refused(door: Door) -> None:
+    """Lambda's own JSON may hold a lone surrogate, which no UTF-8 can."""
+    request = api_request("POST", PATH, headers=door.clerk.sign(b"{}"))
+    answer = ask(app, request | {"body": '{"type": "\ud800"}'})
     assert answer.status == 400
     assert answer.error
 

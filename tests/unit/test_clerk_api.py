@@ -109,6 +109,8 @@ def test_a_rate_limit_is_not_a_failed_try(
         ("Fri, 01 Jan 2100 00:00:00 GMT", 1),
         ("0", 0.1),
         ("-5", 0.1),
+        ("inf", 1),
+        ("nan", 1),
     ],
 )
 def test_a_rate_limit_that_does_not_say_how_long_is_waited_out_briefly(
@@ -125,7 +127,7 @@ def test_a_rate_limit_that_does_not_say_how_long_is_waited_out_briefly(
     assert waits == [wait]
 
 
-@pytest.mark.parametrize("header", ["61", "86400", "inf", "nan"])
+@pytest.mark.parametrize("header", ["61", "86400"])
 def test_a_wait_that_is_too_long_is_not_waited(
     clerk: ClerkApi, stub: StubClerk, waits: list[float], header: str
 ) -> None:

@@ -57,7 +57,7 @@ def test_the_layer_imports_only_what_it_ships_with(path: Path) -> None:
 
     boto3 comes with Lambda's runtime, and is imported only when it is used.
     """
-    assert packages(path) <= {"clerksync", "boto3"} | shipped()
+    assert packages(path) <= {"clerksync", "boto3", "botocore"} | shipped()
     assert "boto3" not in packages(path, only_at_import=True)
 
 

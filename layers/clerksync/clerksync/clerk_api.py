@@ -1,6 +1,7 @@
 """The part of Clerk's Backend API that sync needs, and how to ask patiently."""
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,19 +31,19 @@ Query = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to insist. A 429 is not a failed try: it is waited out as it asks."""
+    """How long to insist on one answer. A 429 is no failed try: it is waited out."""
 
     retries: int
     """After a 5xx, a broken connection or a cut answer, with backoff."""
     longest_wait_seconds: float
-    """A longer wait than this is not waited, and Clerk counts as unavailable."""
+    """In all. What would take longer is not waited: Clerk counts as unavailable."""
     timeout_seconds: float
     """For connecting, and for each silence while reading."""
 
 
 # Somebody is looking at a screen; the browser tries again.
-INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=1, timeout_seconds=5)
-BULK: Final = Patience(retries=5, longest_wait_seconds=60, timeout_seconds=30)
+INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=2, timeout_seconds=5)
+BULK: Final = Patience(retries=5, longest_wait_seconds=300, timeout_seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,12 @@ class ClerkApi:
 
     def instance_id(self) -> str:
         """Which instance the secret key belongs to."""
-        instance = self._get("/v1/instance", (), parse_json)
-        if not isinstance(instance, dict) or not isinstance(instance.get("id"), str):
-            raise ClerkUnavailableError("Clerk's answer about its instance has no id.")
-        return str(instance["id"])
+        return self._get("/v1/instance", (), _instance_id)
 
     def count(self, *, created_before: datetime) -> int:
         """How many users were created before a time of Clerk's clock."""
         query = [("created_at_before", _milliseconds(created_before))]
-        answer = self._get("/v1/users/count", query, parse_json)
-        return int(answer["total_count"])
+        return self._get("/v1/users/count", query, _total_count)
 
     def user(self, clerk_id: str) -> ClerkUser | None:
         """One user by id; None when Clerk does not know it."""
@@ -152,7 +149,7 @@ class ClerkApi:
     def _get(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
-        tries = 0
+        tries, waited = 0, 0.0
         while True:
             try:
                 return self._ask(path, query, decode)
@@ -163,7 +160,8 @@ class ClerkApi:
                     spread = random.uniform(0.5, 1)  # noqa: S311 - no secret
                     wait = spread * _BACKOFF_SECONDS * 2**tries
                 patience = self._patience
-                if tries > patience.retries or wait > patience.longest_wait_seconds:
+                waited += wait
+                if tries > patience.retries or waited > patience.longest_wait_seconds:
                     message = f"Clerk cannot be asked: {reason}."
                     raise ClerkUnavailableError(message, wait) from None
             time.sleep(wait)
@@ -213,9 +211,10 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
 
 def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
     try:
-        return max(float(response.headers.get("retry-after", "1")), 0.1)
+        seconds = float(response.headers.get("retry-after", "1"))
     except ValueError:
-        return 1.0
+        seconds = 1.0
+    return max(seconds, 0.1) if math.isfinite(seconds) else 1.0
 
 
 def _error_code(response: urllib3.BaseHTTPResponse) -> str:
@@ -223,6 +222,17 @@ def _error_code(response: urllib3.BaseHTTPResponse) -> str:
         return str(json.loads(response.data)["errors"][0]["code"])
     except (ValueError, LookupError, TypeError):
         return "no error code"
+
+
+def _instance_id(body: bytes) -> str:
+    instance = parse_json(body)["id"]
+    if not isinstance(instance, str):
+        raise TypeError("not an id")
+    return instance
+
+
+def _total_count(body: bytes) -> int:
+    return int(parse_json(body)["total_count"])
 
 
 def _page(body: bytes) -> Page:

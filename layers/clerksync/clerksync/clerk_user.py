@@ -151,7 +151,8 @@ def _parse_one_by_one(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
     undecodable: list[str | None] = []
     for item in items:
         try:
-            users.append(ClerkUser.model_validate(item))
+            # As JSON once more: a lone surrogate is refused there, and only there.
+            users.append(ClerkUser.model_validate_json(json.dumps(item)))
         except ValidationError:
             clerk_id = item.get("id") if isinstance(item, dict) else None
             undecodable.append(clerk_id if isinstance(clerk_id, str) else None)

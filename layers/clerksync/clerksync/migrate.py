@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from importlib import resources
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from clerksync import table_mapping
 from clerksync.database import Database
+from clerksync.errors import SchemaOutdatedError
 from clerksync.table_mapping import TableMapping
 from clerksync.write_path import build
 
@@ -34,13 +35,14 @@ def migrate(
         with connection.transaction():
             connection.execute(_LOCK)
             name = sql.Identifier(schema)
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+            # Creating one that exists still demands the right to create schemas.
+            if not _exists(connection, schema):
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
             connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
             connection.execute(_LEDGER)
-            return [
-                *_apply_tables(connection),
-                *_install_write_path(connection, schema, mapping),
-            ]
+            applied = [*_apply_tables(connection)]
+            _check_columns(connection, schema, mapping)
+            return [*applied, *_install_write_path(connection, schema, mapping)]
 
     return database.run(work)
 
@@ -61,6 +63,34 @@ def _install_write_path(
         if _is_new(connection, function.name):
             connection.execute(function.definition)
             yield function.name
+
+
+def _check_columns(
+    connection: psycopg.Connection, schema: str, mapping: TableMapping
+) -> None:
+    """A users table that was there before must have the columns that sync fills."""
+    columns = [mapping.key, *(column.name for column in mapping.columns)]
+    columns += [mapping.tier, mapping.created_at, mapping.updated_at]
+    query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(
+        sql.SQL(", ").join(map(sql.Identifier, [*columns, mapping.deleted_at])),
+        sql.Identifier(schema, mapping.table),
+    )
+    try:
+        connection.execute(query)
+    except errors.UndefinedColumn as error:
+        message = (
+            f'The table "{mapping.table}" is there and does not fit: '
+            f"{error.diag.message_primary}. Add the column, or name another schema in "
+            "CLERKSYNC_SCHEMA."
+        )
+        raise SchemaOutdatedError(message) from None
+
+
+def _exists(connection: psycopg.Connection, schema: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]
+    ).fetchone()
+    return row is not None
 
 
 def _is_new(connection: psycopg.Connection, name: str) -> bool:

@@ -36,7 +36,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         "at": [f"{frame.filename}:{frame.lineno}" for frame in frames[-8:]],
     }
     if isinstance(error, ClerksyncError):
-        description["message"] = str(error)
+        description["reason"] = str(error)
     if isinstance(error, psycopg.Error):
         description["sqlstate"] = error.sqlstate
         description["constraint"] = error.diag.constraint_name

@@ -6,6 +6,7 @@ are a fifth of the cold start, and who comes without a token need not wait for t
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,13 +134,12 @@ def _public_key(pem: str) -> "RSAPublicKey":
 
 
 def _rsa_keys(jwks: Mapping[str, Any]) -> dict[str, "RSAPublicKey"]:
-    from jwt import PyJWK  # noqa: PLC0415 - see above
-    from jwt.algorithms import RSAPublicKey  # noqa: PLC0415 - see above
+    from jwt import PyJWK, PyJWTError  # noqa: PLC0415 - see above
 
     keys = {}
     for entry in jwks.get("keys", ()):
         if isinstance(entry, dict) and entry.get("kty") == "RSA" and "kid" in entry:
-            key = PyJWK(entry, algorithm="RS256").key
-            if isinstance(key, RSAPublicKey):
-                keys[str(entry["kid"])] = key
+            # One that cannot be read must not hide the others.
+            with suppress(PyJWTError, ValueError):
+                keys[str(entry["kid"])] = PyJWK(entry, algorithm="RS256").key
     return keys

@@ -5,7 +5,6 @@ demands only what it needs, and a changed value counts from the next request on.
 """
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -119,8 +118,8 @@ class Settings:
         return self._text("CLERKSYNC_INSTANCE_ID")
 
     def _text(self, name: str) -> str | None:
-        value = os.environ.get(name) or self._from_secret(name)
-        return value.strip() or None if value else None
+        value = os.environ.get(name, "").strip()
+        return value or (self._from_secret(name) or "").strip() or None
 
     def _required(self, name: str, hint: str, *, called: str | None = None) -> str:
         value = self._text(name)
@@ -149,8 +148,16 @@ class Settings:
 def _read_secret(secret_id: str) -> dict[str, str]:
     # boto3 costs 150 ms: only those who keep a secret there pay for it.
     import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)
+    try:
+        answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)
+    except (BotoCoreError, ClientError) as error:
+        message = (
+            "The secret named by CLERKSYNC_SECRET_ID cannot be read "
+            f"({type(error).__name__}): check name, region and permission."
+        )
+        raise InvalidSettingError(message) from None
     try:
         values: Any = json.loads(answer["SecretString"])
     except (KeyError, ValueError):
@@ -158,7 +165,7 @@ def _read_secret(secret_id: str) -> dict[str, str]:
     if not isinstance(values, dict):
         message = "The secret named by CLERKSYNC_SECRET_ID is not a JSON object."
         raise InvalidSettingError(message)
-    return {name: str(value) for name, value in values.items()}
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def _frontend_host(publishable_key: str) -> str:
@@ -166,7 +173,7 @@ def _frontend_host(publishable_key: str) -> str:
     encoded = publishable_key.removeprefix("pk_test_").removeprefix("pk_live_")
     try:
         host = base64.b64decode(encoded + "==").decode().rstrip("$")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         host = ""
     if not _HOST.fullmatch(host):
         message = (
