@@ -5,7 +5,7 @@ import sys
 from statistics import median
 from typing import Final
 
-_ROUNDS: Final = 9
+_ROUNDS: Final = 21
 _FUNCTIONS: Final = ("webhook", "self_sync", "bulk_sync")
 _EVERYTHING: Final = """
 import aws_lambda_powertools.event_handler, aws_lambda_powertools.utilities.parameters
@@ -23,7 +23,7 @@ print(time.perf_counter() - began)
 
 
 def run() -> list[str]:
-    """Rows of a Markdown table; each time is of a fresh process, medians of 9."""
+    """Rows of a Markdown table; each time is of a fresh process, medians of 21."""
     programs = {f: f"import functions.{f}.app" for f in _FUNCTIONS}
     programs["everything together"] = _EVERYTHING
     times: dict[str, list[float]] = {name: [] for name in programs}
