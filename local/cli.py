@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from clerksync.bulk_run import BulkSyncRequest
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.clerk_user import is_clerk_id
 from clerksync.database import Database
@@ -25,7 +26,7 @@ from clerksync.errors import (
 )
 from clerksync.migrate import migrate as apply_migrations
 from clerksync.observability import logger
-from clerksync.reconcile import BulkSync, BulkSyncRequest
+from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 from local.demo import run_demo
 from local.dev import run_dev

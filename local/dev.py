@@ -12,11 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from clerksync.bulk_run import BulkSyncRequest
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import MissingSettingError
 from clerksync.migrate import migrate
-from clerksync.reconcile import BulkSync, BulkSyncRequest
+from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 from local.functions import close_connections, routes
 from local.gateway import Gateway

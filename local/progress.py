@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from clerksync.reconcile import Report
+from clerksync.bulk_run import Report
 
 _LABELS = {"fetch": "reading Clerk", "sweep": "proving orphans"}
 _SECONDS_BETWEEN_LINES = 2.0

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from clerksync.bulk_run import BulkSyncRequest
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError
 from clerksync.observability import count, describe, flush_metrics, logger
-from clerksync.reconcile import BulkSync, BulkSyncRequest, Progress, ignore
+from clerksync.reconcile import BulkSync, Progress, ignore
 from clerksync.settings import Settings
 
 settings = Settings()

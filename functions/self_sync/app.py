@@ -58,8 +58,10 @@ def sync(request: Request) -> Response:
     logger.info("self-sync", clerk_id=clerk_id, action=outcome.action)
     count(f"SelfSyncs{outcome.action.capitalize()}")
     row = users.find(clerk_id)
-    if row is None:
+    if row is None and outcome.skipped:
         raise InvalidPayloadError("The user has no primary email address at Clerk.")
+    if row is None:
+        raise NotAuthenticatedError("This user was deleted meanwhile.")
     return Response(200, {"success": True, "user": row})
 
 

@@ -5,14 +5,19 @@ from clerksync.http_api import Request, Response, http_door
 from clerksync.observability import count, logger
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
-from clerksync.webhook_event import WebhookEvent, parse_event, verify_signature
+from clerksync.webhook_event import (
+    WebhookEvent,
+    message_id,
+    parse_event,
+    verify_signature,
+)
 
 settings = Settings()
 database = Database(lambda: settings.database_url)
 
 
 def receive(request: Request) -> Response:
-    logger.append_keys(svix_id=request.headers.get("svix-id"))
+    logger.append_keys(svix_id=message_id(request.headers))
     secrets = settings.webhook_signing_secrets
     verify_signature(request.body, request.headers, secrets)
     event = parse_event(request.body, instance_id=settings.instance_id)

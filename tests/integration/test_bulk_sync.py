@@ -6,10 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from clerksync.bulk_run import BulkSyncRequest, Report
 from clerksync.clerk_api import ClerkApi, Patience
 from clerksync.database import Database
 from clerksync.errors import DatabaseUnreachableError, InvalidPayloadError
-from clerksync.reconcile import BulkSync, BulkSyncRequest, Report
+from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 from local.stub_clerk import Fault, StubClerk, StubRequest

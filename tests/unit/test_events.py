@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clerksync.reconcile import BulkSyncRequest
+from clerksync.bulk_run import BulkSyncRequest
 from clerksync.webhook_event import WebhookEvent, parse_event
 from tests import openapi
 

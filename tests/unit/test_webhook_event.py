@@ -279,3 +279,20 @@ def test_any_bytes_are_read_or_refused_as_our_error(body: bytes) -> None:
     """Nor do any bytes."""
     with pytest.raises(InvalidPayloadError):
         parse_event(body)
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        ("msg_2xYz-1", "msg_2xYz-1"),
+        ("", None),
+        ("msg_1\nlevel=ERROR", None),
+        ("x" * 81, None),
+        ("ada@example.com", None),
+    ],
+)
+def test_only_what_looks_like_a_delivery_id_reaches_the_log(
+    sent: str, logged: str | None
+) -> None:
+    """A stranger chooses the header before any signature is checked."""
+    assert message_id({"svix-id": sent}) == logged

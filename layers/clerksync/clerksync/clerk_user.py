@@ -155,5 +155,5 @@ def _parse_one_by_one(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
             users.append(ClerkUser.model_validate_json(json.dumps(item)))
         except ValidationError:
             clerk_id = item.get("id") if isinstance(item, dict) else None
-            undecodable.append(clerk_id if isinstance(clerk_id, str) else None)
+            undecodable.append(clerk_id if is_clerk_id(clerk_id) else None)
     return users, undecodable

@@ -23,6 +23,7 @@ def flush_metrics() -> None:
     """Write out what was counted. Powertools warns of an empty flush: none then."""
     if metrics.metric_set:
         metrics.flush_metrics()
+        metrics.clear_metrics()  # which it leaves out where metrics are disabled
 
 
 def describe(error: BaseException) -> dict[str, Any]:

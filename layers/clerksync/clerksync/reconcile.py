@@ -1,17 +1,14 @@
 """Bulk sync: make the table equal to Clerk, and find what the other doors missed."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any, Final, Literal, Self
-from uuid import UUID
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-
+from clerksync.bulk_run import BulkSyncRequest, Report
 from clerksync.clerk_api import IDS_LIMIT, ClerkApi, Page
-from clerksync.clerk_user import ClerkUser, is_clerk_id
+from clerksync.clerk_user import ClerkUser
 from clerksync.database import Database
 from clerksync.errors import (
     ClerkRequestError,
@@ -23,9 +20,8 @@ from clerksync.observability import logger
 from clerksync.orphan_sweep import restore_companions, sweep_orphans
 from clerksync.run_ledger import Run, RunLedger
 from clerksync.settings import Settings
-from clerksync.user_table import Outcome, UserTable
+from clerksync.user_table import UserTable
 
-Status = Literal["completed", "partial", "refused", "failed"]
 Progress = Callable[[str, int, int], None]
 """Told of a phase (fetch, sweep), how many are done, and how many there are."""
 
@@ -38,79 +34,6 @@ _OVERLAP: Final = timedelta(minutes=10)
 
 def ignore(_phase: str, _done: int, _total: int) -> None:
     """Progress that nobody looks at."""
-
-
-class BulkSyncRequest(BaseModel):
-    """The event of the bulk sync function. EventBridge's own counts as the default."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    mode: Literal["full", "incremental", "cleanup", "user"] = "full"
-    user_id: str | None = None
-    dry_run: bool = False
-    force: bool = False
-
-    @model_validator(mode="after")
-    def _user_has_id(self) -> Self:
-        if self.mode == "user" and not is_clerk_id(self.user_id):
-            raise ValueError("mode user needs a user_id that begins with user_")
-        return self
-
-    @classmethod
-    def from_event(cls, event: Mapping[str, Any] | None) -> Self:
-        """Raises InvalidPayloadError for anything it does not know."""
-        if not event or "detail-type" in event:
-            return cls()
-        try:
-            return cls.model_validate(event)
-        except ValidationError as error:
-            what = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'event'}: {e['msg']}"
-                for e in error.errors()
-            )
-            raise InvalidPayloadError(f"Not an event of bulk sync: {what}.") from None
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run saw and did.
-
-    fetched = created + updated + unchanged + skipped + failed, but for cleanup, which
-    writes no user that it lists.
-    """
-
-    run_id: UUID
-    mode: str
-    status: Status = "completed"
-    reason: str | None = None
-    """Why it is not completed, and what to do."""
-    dry_run: bool = False
-    fetched: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    skipped: int = 0
-    deleted: int = 0
-    failed: int = 0
-    email_conflicts: int = 0
-    orphans_found: int = 0
-    requests: int = 0
-    duration_ms: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"run_id": str(self.run_id)}
-
-    def add(self, outcome: Outcome) -> None:
-        self.created += outcome.created
-        self.updated += outcome.updated
-        self.unchanged += outcome.unchanged
-        self.skipped += outcome.skipped + len(outcome.tombstoned)
-        self.failed += len(outcome.failed)
-        self.email_conflicts += outcome.email_conflicts
-
-    def fall_short(self, status: Status, reason: str) -> None:
-        self.status = status
-        self.reason = reason
 
 
 class BulkSync:

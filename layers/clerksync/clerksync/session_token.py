@@ -11,7 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from clerksync.clerk_user import is_clerk_id
-from clerksync.errors import InvalidSettingError, NotAuthenticatedError
+from clerksync.errors import (
+    ClerkUnavailableError,
+    InvalidSettingError,
+    NotAuthenticatedError,
+)
 
 _LEEWAY_SECONDS: Final = 5
 _JWKS_TTL_SECONDS: Final = 3600
@@ -85,7 +89,12 @@ class SessionVerifier:
             age = time.monotonic() - self._fetched[1]
         unknown = kid not in self._keys
         if age > _JWKS_TTL_SECONDS or (unknown and age > _JWKS_PAUSE_SECONDS):
-            self._keys = _rsa_keys(self._fetch_jwks(jwks_url))
+            try:
+                self._keys = _rsa_keys(self._fetch_jwks(jwks_url))
+            except ClerkUnavailableError:
+                # Keys live for years: an old one is better than nobody signed in.
+                if unknown or age == float("inf"):
+                    raise
             self._fetched = jwks_url, time.monotonic()
         if kid not in self._keys:
             raise NotAuthenticatedError(_REFUSED)
@@ -137,7 +146,7 @@ def _rsa_keys(jwks: Mapping[str, Any]) -> dict[str, "RSAPublicKey"]:
     from jwt import PyJWK, PyJWTError  # noqa: PLC0415 - see above
 
     keys = {}
-    for entry in jwks.get("keys", ()):
+    for entry in jwks.get("keys") or ():
         if isinstance(entry, dict) and entry.get("kty") == "RSA" and "kid" in entry:
             # One that cannot be read must not hide the others.
             with suppress(PyJWTError, ValueError):

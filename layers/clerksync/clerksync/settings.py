@@ -170,12 +170,12 @@ def _read_secret(secret_id: str) -> dict[str, str]:
 
 def _frontend_host(publishable_key: str) -> str:
     """A publishable key is pk_test_ or pk_live_ and base64 of '<host>$'."""
-    encoded = publishable_key.removeprefix("pk_test_").removeprefix("pk_live_")
+    kind, encoded = publishable_key[:8], publishable_key[8:]
     try:
         host = base64.b64decode(encoded + "==").decode().rstrip("$")
     except ValueError:
         host = ""
-    if not _HOST.fullmatch(host):
+    if kind not in {"pk_test_", "pk_live_"} or not _HOST.fullmatch(host):
         message = (
             "CLERK_PUBLISHABLE_KEY is not one: it begins with pk_test_ or pk_live_."
         )

@@ -1,5 +1,6 @@
 """What Clerk posts: the Svix signature, and the event inside."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ from clerksync.errors import (
 _USER_WRITTEN: Final = frozenset({"user.created", "user.updated"})
 # A rotation has two. Strangers can send thousands, each of which costs a digest.
 _MAX_SIGNATURES: Final = 10
+_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _USER_DELETED: Final = "user.deleted"
 
 
@@ -30,6 +32,12 @@ class WebhookEvent:
     """Set for user.created and user.updated."""
     deleted_id: str | None = None
     """Set for user.deleted. Clerk's schema allows a deletion without an id."""
+
+
+def message_id(headers: Mapping[str, str]) -> str | None:
+    """The delivery's id, for the log; None for what Svix would not call one."""
+    found = headers.get("svix-id", "")
+    return found if _MESSAGE_ID.fullmatch(found) else None
 
 
 def verify_signature(
