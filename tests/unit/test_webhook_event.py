@@ -16,7 +16,12 @@ from clerksync.errors import (
     InvalidSettingError,
     InvalidSignatureError,
 )
-from clerksync.webhook_event import WebhookEvent, parse_event, verify_signature
+from clerksync.webhook_event import (
+    WebhookEvent,
+    message_id,
+    parse_event,
+    verify_signature,
+)
 from tests.people import user_id, user_json
 
 SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
