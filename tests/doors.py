@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from clerksync.observability import logger
+from local.stub_clerk import StubClerk
 from tests.tables import footprint
 
 ALL_TABLES = ("users", "rate_limits", "sync_state", "sync_runs", "sync_run_listed")
@@ -124,12 +125,27 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def ask_this_clerk(monkeypatch: pytest.MonkeyPatch, stub: StubClerk) -> None:
+    """Let the settings name it, and its key."""
+    monkeypatch.setenv("CLERK_API_URL", stub.url)
+    monkeypatch.setenv("CLERK_SECRET_KEY", stub.secret_key)
+
+
 @contextmanager
 def untouched(connection: psycopg.Connection) -> Iterator[None]:
     """Asserts that meanwhile no row of any table is written or locked."""
     before = footprint(connection, *ALL_TABLES)
     yield
     assert footprint(connection, *ALL_TABLES) == before
+
+
+def kill_connections(connection: psycopg.Connection) -> None:
+    """Let Postgres hang up on the functions, which may be asleep."""
+    killed = connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'clerksync' AND datname = current_database()"
+    ).fetchall()
+    assert (True,) in killed
 
 
 @contextmanager

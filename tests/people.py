@@ -3,6 +3,7 @@
 from typing import Any
 
 from clerksync.clerk_user import ClerkUser, parse_user
+from local.stub_clerk import StubClerk
 
 EPOCH_MS = 1_767_614_400_000
 _DEFAULT: Any = object()
@@ -42,3 +43,8 @@ def a_user(
     number: int = 1, *, version: int = 0, email: str | None = _DEFAULT, **fields: Any
 ) -> ClerkUser:
     return parse_user(user_json(number, version=version, email=email, **fields))
+
+
+def shown(stub: StubClerk) -> set[str]:
+    """The ids of the users who have an email at Clerk."""
+    return {i for i in stub.ids() if stub.get_user(i)["primary_email_address_id"]}

@@ -1,0 +1,42 @@
+"""Bulk sync as the tests run it, and what goes on at Clerk meanwhile."""
+
+from typing import Any
+
+from clerksync.bulk_run import BulkSyncRequest, Report
+from clerksync.clerk_api import ClerkApi, Patience
+from clerksync.database import Database
+from clerksync.reconcile import BulkSync
+from clerksync.settings import Settings
+from clerksync.user_table import UserTable
+from local.stub_clerk import StubClerk
+from tests.people import shown
+
+PATIENT = Patience(retries=5, longest_wait_seconds=2, timeout_seconds=5)
+
+
+class Bulk:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.users = UserTable(database)
+
+    def __call__(self, mode: str = "full", **request: Any) -> Report:
+        settings = Settings()
+        bulk = BulkSync(settings, self.database, ClerkApi(settings, PATIENT))
+        report = bulk.run(BulkSyncRequest.model_validate({"mode": mode} | request))
+        if mode != "cleanup":
+            assert report.fetched == (
+                report.created
+                + report.updated
+                + report.unchanged
+                + report.skipped
+                + report.failed
+            )
+        return report
+
+
+def miss_two(stub: StubClerk) -> tuple[str, str]:
+    """Rename one user and delete another, and let no webhook tell of it."""
+    renamed, deleted, *_ = sorted(shown(stub))
+    stub.update_user(renamed, first_name="Renamed")
+    stub.delete_user(deleted)
+    return renamed, deleted

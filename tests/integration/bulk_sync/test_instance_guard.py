@@ -1,0 +1,37 @@
+"""The table is of one Clerk instance: keys of another are refused."""
+
+import psycopg
+import pytest
+
+from local.stub_clerk import StubClerk
+from tests.doors import ask_this_clerk
+from tests.integration.bulk_sync.bulk import Bulk
+from tests.tables import rows
+
+
+@pytest.mark.usefixtures("stub")
+def test_a_key_of_another_instance_is_refused_unless_forced(
+    bulk: Bulk,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ledger remembers whose users the table holds, and after force, the new."""
+    bulk()
+    before = rows(connection)
+    with StubClerk(users=3, seed=99) as other:
+        ask_this_clerk(monkeypatch, other)
+        report = bulk()
+        assert (report.status, report.fetched) == ("refused", 0)
+        assert rows(connection) == before
+        assert bulk("user", user_id=other.ids()[0]).status == "refused"
+        assert bulk("incremental", force=True).status == "completed"
+        assert bulk().status == "refused", "too many orphans, but the instance is known"
+
+
+@pytest.mark.usefixtures("stub")
+def test_an_instance_named_in_the_settings_must_be_the_keys(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on the very first run."""
+    monkeypatch.setenv("CLERKSYNC_INSTANCE_ID", "ins_another")
+    assert bulk().status == "refused"

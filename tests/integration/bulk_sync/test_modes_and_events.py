@@ -1,0 +1,76 @@
+"""The modes besides a full run, and the events that ask for a run."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from clerksync.bulk_run import BulkSyncRequest
+from clerksync.errors import InvalidPayloadError
+from local.stub_clerk import StubClerk
+from tests.integration.bulk_sync.bulk import Bulk, miss_two
+from tests.people import shown
+from tests.tables import rows
+
+
+def test_an_incremental_run_reads_what_changed_and_never_sweeps(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Requests go with the changes, not with the instance."""
+    bulk()
+    connection.execute("UPDATE sync_runs SET started_at = now() + interval '10 min'")
+    _, second = miss_two(stub)
+    report = bulk("incremental")
+    assert (report.status, report.updated, report.deleted) == ("completed", 1, 0)
+    assert report.requests == 2
+    assert second in rows(connection)
+
+
+def test_an_incremental_run_without_a_watermark_reads_everything(
+    bulk: Bulk, stub: StubClerk
+) -> None:
+    """And does not sweep."""
+    report = bulk("incremental")
+    assert (report.status, report.created) == ("completed", len(shown(stub)))
+
+
+def test_a_cleanup_deletes_and_writes_no_user(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """What changed at Clerk waits for a run that syncs."""
+    bulk()
+    first, _ = miss_two(stub)
+    report = bulk("cleanup")
+    assert (report.status, report.fetched, report.deleted) == ("completed", 1_199, 1)
+    assert (report.created, report.updated, report.unchanged) == (0, 0, 0)
+    assert rows(connection)[first]["first_name"] != "Renamed"
+
+
+def test_a_single_user_is_written_or_deleted(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Clerk's answer by id is proof of life and of death."""
+    clerk_id = min(shown(stub))
+    assert bulk("user", user_id=clerk_id).created == 1
+    bulk.users.delete([clerk_id])
+    assert bulk("user", user_id=clerk_id).created == 1, "proof brings it back"
+    stub.delete_user(clerk_id)
+    assert bulk("user", user_id=clerk_id, dry_run=True).deleted == 0
+    assert bulk("user", user_id=clerk_id).deleted == 1
+    assert rows(connection) == {}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"mode": "everything"},
+        {"mode": "user"},
+        {"mode": "user", "user_id": "1; DROP TABLE users"},
+        {"dry_run": "perhaps"},
+        {"unknown": 1},
+    ],
+)
+def test_an_event_that_is_none_is_refused(event: dict[str, Any]) -> None:
+    """A misspelt dry_run must not become a real run."""
+    with pytest.raises(InvalidPayloadError, match="Not an event of bulk sync"):
+        BulkSyncRequest.from_event(event)

@@ -1,0 +1,91 @@
+"""Clerk fails, limits the rate, or answers nonsense while a browser waits."""
+
+import psycopg
+import pytest
+
+from local.stub_clerk import Fault
+from tests.doors import (
+    untouched,
+)
+from tests.integration.self_sync.door import Door
+
+FAULTS = {
+    "500": Fault(status=500),
+    "502": Fault(status=502),
+    "503 with Retry-After": Fault(status=503, headers={"Retry-After": "60"}),
+    "closed connection": Fault(breaks="connection"),
+    "half an answer": Fault(breaks="body"),
+    "half a JSON": Fault(breaks="json"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("path", ["/v1/users/", "/.well-known/"])
+def test_when_clerk_cannot_be_asked_the_browser_is_told_when_to_try_again(
+    door: Door, connection: psycopg.Connection, name: str, path: str
+) -> None:
+    """503 and Retry-After, for a user as for the keys; nothing is written."""
+    door.clerk.fail_next(2, fault=FAULTS[name], path=path)
+    with untouched(connection):
+        answer = door.sync()
+    assert answer.status == 503
+    assert answer.error
+    assert int(answer.headers["retry-after"]) >= 1
+    assert sum(door.waits) <= 2
+    assert door.sync().status == 200
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_single_failure_of_clerk_is_not_noticed(door: Door, name: str) -> None:
+    """It is asked again, once, after a moment."""
+    door.clerk.fail_next(fault=FAULTS[name], path="/v1/users/")
+    assert door.sync().status == 200
+    assert len(door.waits) == 1
+
+
+def test_a_rate_limit_is_passed_on(door: Door, connection: psycopg.Connection) -> None:
+    """A wait longer than a browser's patience is the browser's."""
+    door.clerk.fail_next(status=429, retry_after=30)
+    with untouched(connection):
+        answer = door.sync()
+    assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+    assert door.waits == []
+
+
+def test_a_short_rate_limit_is_waited_out(door: Door) -> None:
+    """A second is not worth an error."""
+    door.clerk.fail_next(status=429, retry_after=1)
+    assert door.sync().status == 200
+    assert door.waits == [1]
+
+
+@pytest.mark.parametrize("retry_after", [0, 1])
+def test_a_rate_limit_that_goes_on_is_not_waited_out_for_ever(
+    door: Door, retry_after: int
+) -> None:
+    """Somebody waits for the answer, and API Gateway for no longer than 30 seconds."""
+    door.clerk.fail_next(100, status=429, retry_after=retry_after, path="/v1/users/")
+    answer = door.sync()
+    assert answer.status == 503
+    assert sum(door.waits) <= 10
+
+
+@pytest.mark.parametrize("retry_after", ["inf", "nan", "-1", "1e999", "soon", ""])
+def test_a_retry_after_that_is_no_time_does_no_harm(
+    door: Door, retry_after: str
+) -> None:
+    """Whatever stands between us and Clerk may have written it."""
+    fault = Fault(status=429, headers={"Retry-After": retry_after})
+    door.clerk.fail_next(fault=fault, path="/v1/users/")
+    answer = door.sync()
+    assert answer.status in {200, 503}
+    assert all(0 <= wait <= 1 for wait in door.waits)
+
+
+def test_an_unreadable_user_is_clerks_failure(
+    door: Door, connection: psycopg.Connection
+) -> None:
+    """An answer that is no user is no reason to tell the browser it did wrong."""
+    door.clerk.update_user(door.user_id, first_name=17)
+    with untouched(connection):
+        assert door.sync().status == 503

@@ -1,0 +1,36 @@
+"""What self-sync writes down."""
+
+import pytest
+
+from tests.doors import (
+    assert_tells_nothing_private,
+    log_lines,
+)
+from tests.integration.self_sync.door import Door
+
+
+def test_every_sync_is_logged_and_counted(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the id and the action; one metric by action."""
+    capsys.readouterr()
+    door.sync()
+    output = capsys.readouterr().out
+    (line,) = log_lines(output, "self-sync")
+    assert (line["clerk_id"], line["action"]) == (door.user_id, "created")
+    assert '"SelfSyncsCreated":[1' in output
+    assert_tells_nothing_private(output)
+
+
+@pytest.mark.usefixtures("known")
+def test_a_refusal_is_logged_without_the_token(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says that somebody was refused, and not with what."""
+    token = door.token(lifetime_seconds=-60)
+    capsys.readouterr()
+    door.sync(token)
+    output = capsys.readouterr().out
+    (line,) = log_lines(output, "request refused")
+    assert (line["status"], line["error"]) == (401, "NotAuthenticatedError")
+    assert_tells_nothing_private(output, *token.split("."))

@@ -1,0 +1,31 @@
+"""The schema in which the tables are, or are not yet."""
+
+import psycopg
+import pytest
+
+from clerksync.database import Database
+from clerksync.errors import SchemaOutdatedError
+from clerksync.migrate import migrate
+from tests.integration.user_table.writer import Writer
+from tests.people import a_user, user_id
+from tests.tables import rows
+
+
+@pytest.mark.alters_schema
+def test_tables_may_live_in_a_schema_of_their_own(
+    database: Database, door: str, connection: psycopg.Connection
+) -> None:
+    """CLERKSYNC_SCHEMA names it, whatever it is called."""
+    migrate(database, schema='my "app"')
+    writer = Writer(database, door, schema='my "app"')
+    assert writer.write(a_user()).action == "created"
+    assert rows(connection) == {}
+    assert writer.table.find(user_id(1)) is not None
+
+
+def test_code_ahead_of_the_database_says_what_to_do(
+    database: Database, door: str
+) -> None:
+    """A missing function or table is answered with: run migrate."""
+    with pytest.raises(SchemaOutdatedError, match="migrate"):
+        Writer(database, door, schema="nowhere").write(a_user())

@@ -1,0 +1,43 @@
+"""A client of Clerk's API with the patience of a bulk run, and a stub to ask."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.settings import Settings
+from local.stub_clerk import StubClerk
+from tests.doors import ask_this_clerk, forget_settings
+
+
+@pytest.fixture(scope="module")
+def shared_stub() -> Iterator[StubClerk]:
+    with StubClerk(users=120) as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(shared_stub: StubClerk, monkeypatch: pytest.MonkeyPatch) -> StubClerk:
+    """A Clerk with 120 users to which the settings point."""
+    forget_settings(monkeypatch)
+    ask_this_clerk(monkeypatch, shared_stub)
+    shared_stub.reset_faults()
+    shared_stub.reset_requests()
+    return shared_stub
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited, without waiting."""
+    waits: list[float] = []
+    monkeypatch.setattr("clerksync.clerk_api.time.sleep", waits.append)
+    return waits
+
+
+@pytest.fixture
+def clerk(stub: StubClerk, waits: list[float]) -> Iterator[ClerkApi]:
+    """A client with the patience of a bulk run; every test looks at its waits."""
+    assert stub.requests == len(waits) == 0
+    clerk = ClerkApi(Settings(), BULK)
+    yield clerk
+    clerk._http.clear()
