@@ -8,7 +8,7 @@ import pytest
 from clerksync.database import Database
 from clerksync.user_table import UserTable
 from tests.interleaving import POINTS, install_points, interleave
-from tests.people import a_user, user_id
+from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import emails, rows
 
 pytestmark = pytest.mark.alters_schema
@@ -117,12 +117,46 @@ def test_two_users_who_swap_emails_at_once_both_end_right(
     def two(db: Database) -> object:
         return UserTable(db).upsert(a_user(2, version=5, email="user1@example.com"))
 
+    passed = []
     for pair in ((one, two), (two, one)):
         for point in POINTS:
             connection.execute("TRUNCATE users, rate_limits, sync_state")
             users.upsert_many([a_user(1), a_user(2)])
-            interleave(database_url, point, *pair)
+            if interleave(database_url, point, *pair):
+                passed.append(point)
             assert emails(connection) == {
                 user_id(1): "user2@example.com",
                 user_id(2): "user1@example.com",
             }, point
+    assert passed.count("commit") == 2
+
+
+@pytest.mark.parametrize("first", ["holder", "taker"])
+def test_a_holder_who_was_never_synced_keeps_the_email_by_the_newer_version(
+    database_url: str, connection: psycopg.Connection, first: str
+) -> None:
+    """An adopted row has no version yet: its first event and a rival meet."""
+    install_points(connection)
+
+    def holder(db: Database) -> object:
+        return UserTable(db).upsert(a_user(1, version=9))
+
+    def taker(db: Database) -> object:
+        return UserTable(db).upsert(a_user(2, version=5, email="user1@example.com"))
+
+    passed = []
+    for point in POINTS:
+        connection.execute("TRUNCATE users, rate_limits, sync_state")
+        connection.execute(
+            "INSERT INTO users (id, email, first_name, last_name, name, image_url,"
+            " public_metadata, banned, clerk_created_at) VALUES"
+            " (%s, 'user1@example.com', 'Noor', 'Castell', 'Noor Castell', %s, '{}',"
+            " false, to_timestamp(%s))",
+            [user_id(1), "https://img.example.com/1", EPOCH_MS / 1000],
+        )
+        pair = (holder, taker) if first == "holder" else (taker, holder)
+        if interleave(database_url, point, *pair):
+            passed.append(point)
+        expected = {user_id(1): "user1@example.com", user_id(2): None}
+        assert emails(connection) == expected, point
+    assert "commit" in passed

@@ -11,8 +11,9 @@ from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
+from clerksync.errors import SchemaOutdatedError
 from clerksync.migrate import migrate
-from clerksync.table_mapping import DEFAULT, Column
+from clerksync.table_mapping import DEFAULT
 from clerksync.user_table import UserTable
 from clerksync.write_path import build
 from tests.people import a_user, user_id
@@ -130,12 +131,37 @@ def test_a_write_path_that_fails_leaves_no_tables(
     empty: psycopg.Connection, database: Database
 ) -> None:
     """Tables and functions are one transaction."""
-    column = Column("motto", "username", "no_such_type")  # type: ignore[arg-type] # on purpose
-    mapping = replace(DEFAULT, columns=(*DEFAULT.columns, column))
+    email, *others = DEFAULT.columns
+    odd = replace(email, type="no_such_type")  # type: ignore[arg-type] # on purpose
     with pytest.raises(errors.UndefinedObject):
-        migrate(database, mapping=mapping)
+        migrate(database, mapping=replace(DEFAULT, columns=(odd, *others)))
     assert tables(empty) == set()
     assert functions(empty) == set()
+
+
+@pytest.mark.parametrize(
+    ("existing", "reason"),
+    [
+        ("CREATE TABLE users (id text PRIMARY KEY)", 'column "email" does not exist'),
+        (
+            "CREATE TABLE rate_limits (ip inet, hits integer)",
+            'column "user_id" does not exist',
+        ),
+        (
+            "CREATE TABLE rate_limits (user_id text, hits integer)",
+            'column "user_id" is not unique',
+        ),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_and_left_alone(
+    empty: psycopg.Connection, database: Database, existing: str, reason: str
+) -> None:
+    """With what is wrong with it; otherwise every webhook would fail later."""
+    empty.execute(existing.encode())
+    before = tables(empty)
+    with pytest.raises(SchemaOutdatedError, match=reason):
+        migrate(database)
+    assert tables(empty) == before
 
 
 def test_a_table_that_is_there_is_adopted(

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from clerksync.clerk_user import (
     parse_json,
-    parse_users,
+    parse_page,
     without_nul,
 )
 from clerksync.errors import InvalidPayloadError
+from clerksync.webhook_event import parse_event
 from tests.people import user_id, user_json
 
 
@@ -89,9 +90,10 @@ def page(*users: Any) -> bytes:
 
 def test_a_page_is_read_in_its_order() -> None:
     """All users, and nobody undecodable."""
-    users, undecodable = parse_users(page(*(user_json(n) for n in range(5))))
-    assert [user.id for user in users] == [user_id(n) for n in range(5)]
-    assert undecodable == []
+    read = parse_page(page(*(user_json(n) for n in range(5))))
+    assert [user.id for user in read.users] == [user_id(n) for n in range(5)]
+    assert read.ids == [user_id(n) for n in range(5)]
+    assert (len(read), read.undecodable) == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +125,28 @@ def test_a_page_is_read_in_its_order() -> None:
 )
 def test_a_bad_user_does_not_cost_the_page(bad: Any, clerk_id: str | None) -> None:
     """The others are read; of this one the id, where there is one."""
-    users, undecodable = parse_users(page(user_json(1), bad, user_json(3)))
-    assert [user.id for user in users] == [user_id(1), user_id(3)]
-    assert undecodable == [clerk_id]
+    read = parse_page(page(user_json(1), bad, user_json(3)))
+    assert [user.id for user in read.users] == [user_id(1), user_id(3)]
+    assert read.ids == [i for i in (user_id(1), clerk_id, user_id(3)) if i]
+    assert (len(read), read.undecodable) == (3, 1)
+
+
+def test_a_user_with_metadata_nested_deep_is_read() -> None:
+    """Whoever may write unsafe metadata in the browser could keep runs incomplete."""
+    deep: Any = 0
+    for _ in range(500):
+        deep = [deep]
+    user = user_json(2, unsafe_metadata={"deep": deep})
+    assert parse_page(page(user_json(1), user)).undecodable == 0
+    body = json.dumps({"type": "user.created", "data": user}).encode()
+    assert parse_event(body).user is not None
 
 
 def test_a_page_has_no_nul_characters() -> None:
     """Whether or not all of its users can be read."""
     odd = user_json(1, first_name="No\0or")
     for body in (page(odd), page(odd, {})):
-        users, _ = parse_users(body)
-        assert users[0].first_name == "Noor"
+        assert parse_page(body).users[0].first_name == "Noor"
 
 
 @pytest.mark.parametrize(
@@ -144,9 +157,9 @@ def test_a_page_has_no_nul_characters() -> None:
 def test_what_is_no_page_is_refused(body: bytes) -> None:
     """An empty listing is one thing, an unreadable one another."""
     with pytest.raises(InvalidPayloadError):
-        parse_users(body)
+        parse_page(body)
 
 
 def test_an_empty_page_is_a_page() -> None:
     """The listing of an instance without users."""
-    assert parse_users(b"[]") == ([], [])
+    assert len(parse_page(b"[]")) == 0

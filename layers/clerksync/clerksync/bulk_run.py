@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -12,6 +12,7 @@ from clerksync.errors import InvalidPayloadError
 from clerksync.user_table import Outcome
 
 Status = Literal["completed", "partial", "refused", "failed"]
+_SEVERITY: Final = ("completed", "partial", "refused", "failed")
 
 
 class BulkSyncRequest(BaseModel):
@@ -75,13 +76,15 @@ class Report:
         return asdict(self) | {"run_id": str(self.run_id)}
 
     def add(self, outcome: Outcome) -> None:
+        """Count what was written. Whom a tombstone kept out the caller must count."""
         self.created += outcome.created
         self.updated += outcome.updated
         self.unchanged += outcome.unchanged
-        self.skipped += outcome.skipped + len(outcome.tombstoned)
+        self.skipped += outcome.skipped
         self.failed += len(outcome.failed)
         self.email_conflicts += outcome.email_conflicts
 
     def fall_short(self, status: Status, reason: str) -> None:
-        self.status = status
-        self.reason = reason
+        """Note why the run is not completed; of several statuses the worst stands."""
+        self.status = max(self.status, status, key=_SEVERITY.index)
+        self.reason = f"{self.reason} {reason}" if self.reason else reason

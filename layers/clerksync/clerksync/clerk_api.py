@@ -12,7 +12,13 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from clerksync.clerk_user import ClerkUser, parse_json, parse_user, parse_users
+from clerksync.clerk_user import (
+    ClerkUser,
+    Page,
+    parse_json,
+    parse_page,
+    parse_user,
+)
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -44,20 +50,6 @@ class Patience:
 # Somebody is looking at a screen; the browser tries again.
 INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=2, timeout_seconds=5)
 BULK: Final = Patience(retries=5, longest_wait_seconds=300, timeout_seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    users: list[ClerkUser]
-    undecodable: list[str | None]
-    """Ids of users that could not be read; None where not even the id could."""
-
-    @property
-    def ids(self) -> list[str]:
-        return [user.id for user in self.users] + [i for i in self.undecodable if i]
-
-    def __len__(self) -> int:
-        return len(self.users) + len(self.undecodable)
 
 
 class ClerkApi:
@@ -101,7 +93,7 @@ class ClerkApi:
             raise ValueError(f"at most {IDS_LIMIT} ids")
         # Asked by id, the listing still obeys its limit, which is 10 unless told.
         query = [("limit", str(IDS_LIMIT)), *(("user_id", i) for i in clerk_ids)]
-        page = self._get("/v1/users", query, _page)
+        page = self._get("/v1/users", query, parse_page)
         if page.undecodable:
             raise InvalidPayloadError("A user that was asked for by id is unreadable.")
         return page.users
@@ -123,7 +115,7 @@ class ClerkApi:
             query.append(("created_at_after", _milliseconds(created_after)))
         if starting_after is not None:
             query.append(("starting_after", starting_after))
-        return self._get("/v1/users", query, _page)
+        return self._get("/v1/users", query, parse_page)
 
     def updated_page(self, *, offset: int) -> Page:
         """A page of the listing, last updated first. Clerk has no updated_at filter."""
@@ -132,7 +124,7 @@ class ClerkApi:
             ("order_by", "-updated_at"),
             ("offset", str(offset)),
         ]
-        return self._get("/v1/users", query, _page)
+        return self._get("/v1/users", query, parse_page)
 
     def jwks_url(self, issuer: str | None) -> str:
         """The issuer's key set is public; the Backend API's needs the secret key."""
@@ -185,7 +177,7 @@ class ClerkApi:
                 return decode(response.data)
         except urllib3.exceptions.HTTPError as error:
             raise _TryAgainError(f"no answer ({type(error).__name__})") from None
-        except (InvalidPayloadError, LookupError, TypeError):
+        except (InvalidPayloadError, LookupError, TypeError, ValueError):
             raise _TryAgainError("an unreadable answer") from None
         raise _refusal(response)
 
@@ -233,10 +225,6 @@ def _instance_id(body: bytes) -> str:
 
 def _total_count(body: bytes) -> int:
     return int(parse_json(body)["total_count"])
-
-
-def _page(body: bytes) -> Page:
-    return Page(*parse_users(body))
 
 
 def _milliseconds(moment: datetime) -> str:

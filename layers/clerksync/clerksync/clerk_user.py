@@ -2,6 +2,8 @@
 
 import json
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Annotated, Any
 
@@ -16,11 +18,13 @@ from pydantic import (
 from pydantic_core import ValidationError, from_json
 
 from clerksync.errors import InvalidPayloadError
+from clerksync.observability import count
 
 # Clerk's timestamps are int64 milliseconds. Some of its own examples show seconds:
 # pydantic reads numbers above 2e10 as milliseconds and smaller ones as seconds.
 Timestamp = AwareDatetime
-_CLERK_ID = re.compile(r"user_[A-Za-z0-9_]+")
+CLERK_ID_PATTERN = "user_[A-Za-z0-9_]+"
+_CLERK_ID = re.compile(CLERK_ID_PATTERN)
 _CLERK_ID_LENGTH = 255
 Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
@@ -58,7 +62,7 @@ class ClerkUser(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: Annotated[
-        str, Field(pattern=rf"^{_CLERK_ID.pattern}$", max_length=_CLERK_ID_LENGTH)
+        str, Field(pattern=rf"^{CLERK_ID_PATTERN}$", max_length=_CLERK_ID_LENGTH)
     ]
     updated_at: Timestamp
     created_at: Timestamp | None = None
@@ -100,38 +104,76 @@ def without_nul(body: bytes) -> bytes:
     """The JSON text without NUL characters in its strings; the same object if none."""
     if b"\\u0000" not in body:
         return body
+    count("NulCharactersStripped")
     return _NUL_ESCAPE.sub(rb"\1", body)
 
 
 def parse_json(body: bytes) -> Any:
     """Decode JSON that will end up in Postgres. Raises InvalidPayloadError."""
+    body = without_nul(body)
     try:
-        return from_json(without_nul(body), allow_inf_nan=False)
+        return from_json(body, allow_inf_nan=False)
     except ValueError as error:
+        if "recursion limit" in str(error):
+            return _parse_deep_json(body)
         raise InvalidPayloadError("The body is not valid JSON.") from error
+
+
+def _parse_deep_json(body: bytes) -> Any:
+    """JSON nested deeper than pydantic goes: a user may put that into metadata that we
+    do not even read."""
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidPayloadError("The body is not valid JSON.") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def parse_user(data: Any) -> ClerkUser:
     """Check one decoded user. Raises InvalidPayloadError naming the fields at fault."""
     try:
+        # As JSON once more, without what is not read: a lone surrogate, which Postgres
+        # could not hold, is refused there and only there.
+        if isinstance(data, dict):
+            read = {name: data[name] for name in ClerkUser.model_fields if name in data}
+            return ClerkUser.model_validate_json(json.dumps(read))
         return ClerkUser.model_validate(data)
     except ValidationError as error:
         fields = {".".join(map(str, e["loc"])) or "user" for e in error.errors()}
         message = f"Not a Clerk user: {', '.join(sorted(fields)[:5])}."
         raise InvalidPayloadError(message) from None
+    except RecursionError:
+        raise InvalidPayloadError("Not a Clerk user: nested too deep.") from None
 
 
-def parse_users(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
-    """Decode a page of the listing: the users, and the ids of those that cannot be.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of Clerk's user listing."""
 
-    Raises InvalidPayloadError when the page is not a JSON array. A single bad user
-    never costs the page; its id is None when even that is unreadable.
+    users: list[ClerkUser]
+    ids: list[str]
+    """Of all users whose id can be read, in the order of the listing."""
+    undecodable: int = 0
+    """Users that cannot be read."""
+
+    def __len__(self) -> int:
+        return len(self.users) + self.undecodable
+
+
+def parse_page(body: bytes) -> Page:
+    """Decode a page of the listing. A single bad user never costs the page.
+
+    Raises InvalidPayloadError when the page is not a JSON array.
     """
     body = without_nul(body)
     try:
-        return _page_adapter().validate_json(body), []
+        users = _page_adapter().validate_json(body)
     except ValidationError:
         return _parse_one_by_one(body)
+    return Page(users, [user.id for user in users])
 
 
 @cache
@@ -140,20 +182,16 @@ def _page_adapter() -> TypeAdapter[list[ClerkUser]]:
     return TypeAdapter(list[ClerkUser])
 
 
-def _parse_one_by_one(body: bytes) -> tuple[list[ClerkUser], list[str | None]]:
-    try:
-        items = json.loads(body)  # unlike from_json, lets a lone surrogate pass
-    except (ValueError, RecursionError) as error:
-        raise InvalidPayloadError("Clerk's answer is not valid JSON.") from error
+def _parse_one_by_one(body: bytes) -> Page:
+    items = _parse_deep_json(body)
     if not isinstance(items, list):
         raise InvalidPayloadError("Clerk's user listing is not a JSON array.")
     users: list[ClerkUser] = []
-    undecodable: list[str | None] = []
+    ids: list[str] = []
     for item in items:
-        try:
-            # As JSON once more: a lone surrogate is refused there, and only there.
-            users.append(ClerkUser.model_validate_json(json.dumps(item)))
-        except ValidationError:
-            clerk_id = item.get("id") if isinstance(item, dict) else None
-            undecodable.append(clerk_id if is_clerk_id(clerk_id) else None)
-    return users, undecodable
+        with suppress(InvalidPayloadError):
+            users.append(parse_user(item))
+        clerk_id = item.get("id") if isinstance(item, dict) else None
+        if isinstance(clerk_id, str) and is_clerk_id(clerk_id):
+            ids.append(clerk_id)
+    return Page(users, ids, undecodable=len(items) - len(users))

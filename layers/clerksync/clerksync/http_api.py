@@ -73,6 +73,7 @@ def http_door(
             )
         finally:
             flush_metrics()
+            logger.remove_keys(["svix_id"])  # the next request is another delivery
         return _as_payload(response)
 
     return handler

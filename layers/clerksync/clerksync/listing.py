@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from clerksync.clerk_api import PAGE_LIMIT, ClerkApi, Page
+from clerksync.clerk_api import PAGE_LIMIT, ClerkApi
+from clerksync.clerk_user import Page
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # Clerk does not say how it refuses a cursor whose user is gone.
 _LOST_CURSOR: Final = frozenset({400, 404, 410, 422})
+_LOST: Final = "Clerk's listing loses its place again and again."
 # Users read again at each step of an offset walk: as many may be deleted in between.
 _OFFSET_OVERLAP: Final = 20
 
@@ -37,15 +39,16 @@ def created_pages(clerk: ClerkApi, *, created_before: datetime) -> Iterator[Page
             # With none of them left, from the page's last millisecond, whether Clerk
             # takes that bound as inclusive or not.
             cursors.pop()
-            if not cursors and newest is not None:
-                if created_after == newest - _MILLISECOND:
-                    message = "Clerk's listing loses its place again and again."
-                    raise ClerkUnavailableError(message) from error
+            if not cursors:
+                if newest is None or created_after == newest - _MILLISECOND:
+                    raise ClerkUnavailableError(_LOST) from error
                 created_after = newest - _MILLISECOND
             continue
         yield page
         if len(page) < PAGE_LIMIT:
             return
+        if not page.ids:
+            raise ClerkUnavailableError(_LOST)
         cursors = _cursors(page.ids)
         newest = max((u.created_at for u in page.users if u.created_at), default=newest)
 
@@ -59,15 +62,21 @@ def _cursors(ids: list[str]) -> list[str]:
 def updated_pages(clerk: ClerkApi, *, since: datetime) -> Iterator[Page]:
     """Every user updated since a time of Clerk's clock, last updated first.
 
-    Clerk has no filter and no cursor for this, only an offset. Users updated during
-    the walk move to the front and push others towards the end: some come twice, none
-    is missed by it.
+    Clerk has no filter and no cursor for this, only an offset. Users updated meanwhile
+    move to the front and push others back: some come twice. Users deleted meanwhile
+    pull others forward: a page that shares nobody with the one before may have left
+    some out, and the walk steps back.
     """
     offset = 0
+    seen: set[str] = set()
     while True:
         page = clerk.updated_page(offset=offset)
+        if offset and seen.isdisjoint(page.ids):
+            offset = max(0, offset - PAGE_LIMIT // 2)
+            continue
         yield page
         oldest = min((user.updated_at for user in page.users), default=None)
         if len(page) < PAGE_LIMIT or (oldest is not None and oldest < since):
             return
+        seen = set(page.ids)
         offset += PAGE_LIMIT - _OFFSET_OVERLAP

@@ -22,6 +22,18 @@ _LEDGER = """
     )
 """
 
+_IS_UNIQUE = """
+    SELECT 1
+    FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = %s::regclass AND a.attname = %s
+      AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL
+"""
+_MISFIT = (
+    'The table "{}" is there and does not fit: {}. Mend it, or name another schema in '
+    "CLERKSYNC_SCHEMA."
+)
+
 
 def migrate(
     database: Database,
@@ -41,7 +53,7 @@ def migrate(
             connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
             connection.execute(_LEDGER)
             applied = [*_apply_tables(connection)]
-            _check_columns(connection, schema, mapping)
+            _check_tables(connection, schema, mapping)
             return [*applied, *_install_write_path(connection, schema, mapping)]
 
     return database.run(work)
@@ -65,25 +77,35 @@ def _install_write_path(
             yield function.name
 
 
-def _check_columns(
+def _check_tables(
     connection: psycopg.Connection, schema: str, mapping: TableMapping
 ) -> None:
-    """A users table that was there before must have the columns that sync fills."""
+    """Tables that were there before must be such that the write path can use them."""
     columns = [mapping.key, *(column.name for column in mapping.columns)]
     columns += [mapping.tier, mapping.created_at, mapping.updated_at]
-    query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(
-        sql.SQL(", ").join(map(sql.Identifier, [*columns, mapping.deleted_at])),
-        sql.Identifier(schema, mapping.table),
-    )
-    try:
-        connection.execute(query)
-    except errors.UndefinedColumn as error:
-        message = (
-            f'The table "{mapping.table}" is there and does not fit: '
-            f"{error.diag.message_primary}. Add the column, or name another schema in "
-            "CLERKSYNC_SCHEMA."
+    needed = {
+        mapping.table: [*columns, mapping.deleted_at],
+        mapping.companion: [mapping.companion_key],
+    }
+    for table, names in needed.items():
+        query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.Identifier(schema, table),
         )
-        raise SchemaOutdatedError(message) from None
+        try:
+            connection.execute(query)
+        except errors.UndefinedColumn as error:
+            reason = str(error.diag.message_primary)
+            raise SchemaOutdatedError(_MISFIT.format(table, reason)) from None
+    for table, column in (
+        (mapping.table, mapping.key),
+        (mapping.table, mapping.email),
+        (mapping.companion, mapping.companion_key),
+    ):
+        name = sql.Identifier(schema, table).as_string()
+        if connection.execute(_IS_UNIQUE, [name, column]).fetchone() is None:
+            reason = f'column "{column}" is not unique'
+            raise SchemaOutdatedError(_MISFIT.format(table, reason))
 
 
 def _exists(connection: psycopg.Connection, schema: str) -> bool:

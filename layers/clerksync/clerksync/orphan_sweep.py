@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import LiteralString
 
 import psycopg
@@ -26,17 +27,22 @@ _CANDIDATES: LiteralString = """
     SELECT c.clerk_id
     FROM unlisted AS c
     LEFT JOIN {sync_state} AS s ON s.clerk_id = c.clerk_id
-    WHERE s.synced_at IS NULL OR s.synced_at < %(started_at)s
+    WHERE (s.synced_at IS NULL OR s.synced_at < %(started_at)s)
+      AND c.clerk_id ~ {clerk_id}
     ORDER BY c.clerk_id
 """
 _TABLE_SIZE: LiteralString = """
     SELECT count(*) FROM {users} WHERE {key} LIKE 'user\\_%' AND {deleted_at} IS NULL
 """
 _COMPANIONS: LiteralString = """
+    WITH missing AS (
+        SELECT {key} AS id FROM {users} WHERE {deleted_at} IS NULL
+        EXCEPT
+        SELECT {companion_key} FROM {companion}
+    )
     INSERT INTO {companion} ({companion_key})
-    SELECT {key} FROM {users} WHERE {deleted_at} IS NULL
-    EXCEPT
-    SELECT {companion_key} FROM {companion}
+    SELECT u.{key} FROM {users} AS u JOIN missing AS m ON m.id = u.{key}
+    FOR KEY SHARE OF u  -- who is being deleted is waited for, and then left out
     ON CONFLICT DO NOTHING
 """
 
@@ -60,6 +66,7 @@ class Sweep:
 
 def sweep_orphans(
     run: Run,
+    sweep: Sweep,
     *,
     database: Database,
     users: UserTable,
@@ -69,31 +76,30 @@ def sweep_orphans(
     force: bool,
     dry_run: bool,
     progress: Callable[[int, int], None],
-) -> Sweep:
+) -> None:
     """Delete the users that a complete listing lacked and that Clerk does not know.
 
     Only call it after a complete listing. `listed` is how many users that had. Spares
     whoever was created or synced since the run began. Refuses, and deletes nothing,
     when the candidates are more than `max_ratio` of the table, unless forced; one is
-    always allowed, but not on an empty listing.
+    always allowed, but not on an empty listing. What was done is told in `sweep`, also
+    when Clerk gives up half-way and this raises.
     """
-    sweep = Sweep()
     candidates = _candidates(run, database, users)
     sweep.candidates = len(candidates)
     if not candidates:
-        return sweep
+        return
     sweep.table_size = _table_size(database, users)
     allowed = int(max_ratio * sweep.table_size)
     if listed:
         allowed = max(allowed, 1)
     if len(candidates) > allowed and not force:
         sweep.refused = True
-        return sweep
+        return
     for start in range(0, len(candidates), IDS_LIMIT):
         batch = candidates[start : start + IDS_LIMIT]
         _sweep_batch(run, batch, sweep, users=users, clerk=clerk, dry_run=dry_run)
         progress(start + len(batch), len(candidates))
-    return sweep
 
 
 def restore_companions(database: Database, users: UserTable) -> None:
@@ -120,23 +126,29 @@ def _sweep_batch(
         users.upsert_many(known, confirmed_at=confirmed_at, dry_run=dry_run)
     )
     if not dry_run:
-        _delete(run, orphans, sweep, users)
+        delete_orphans(orphans, sweep, users, unless_synced_since=run.started_at)
 
 
-def _delete(run: Run, orphans: Sequence[str], sweep: Sweep, users: UserTable) -> None:
+def delete_orphans(
+    orphans: Sequence[str],
+    sweep: Sweep,
+    users: UserTable,
+    *,
+    unless_synced_since: datetime | None = None,
+) -> None:
     """Delete together; where one of them is held fast, halve until it stands alone."""
     if not orphans:
         return
     try:
-        sweep.deleted += users.delete(orphans, unless_synced_since=run.started_at)
+        sweep.deleted += users.delete(orphans, unless_synced_since=unless_synced_since)
     except (psycopg.IntegrityError, errors.RaiseException) as error:
         if len(orphans) == 1:
             logger.error("user not deleted", clerk_id=orphans[0], **describe(error))
             sweep.failed.extend(orphans)
             return
         middle = len(orphans) // 2
-        _delete(run, orphans[:middle], sweep, users)
-        _delete(run, orphans[middle:], sweep, users)
+        for half in (orphans[:middle], orphans[middle:]):
+            delete_orphans(half, sweep, users, unless_synced_since=unless_synced_since)
 
 
 def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:

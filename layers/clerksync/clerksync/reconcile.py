@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from clerksync.bulk_run import BulkSyncRequest, Report
-from clerksync.clerk_api import IDS_LIMIT, ClerkApi, Page
-from clerksync.clerk_user import ClerkUser
+from clerksync.clerk_api import IDS_LIMIT, ClerkApi
+from clerksync.clerk_user import ClerkUser, Page
 from clerksync.database import Database
 from clerksync.errors import (
     ClerkRequestError,
@@ -17,8 +17,13 @@ from clerksync.errors import (
 )
 from clerksync.listing import created_pages, updated_pages
 from clerksync.observability import logger
-from clerksync.orphan_sweep import restore_companions, sweep_orphans
-from clerksync.run_ledger import Run, RunLedger
+from clerksync.orphan_sweep import (
+    Sweep,
+    delete_orphans,
+    restore_companions,
+    sweep_orphans,
+)
+from clerksync.run_ledger import RunLedger
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 
@@ -37,7 +42,10 @@ def ignore(_phase: str, _done: int, _total: int) -> None:
 
 
 class BulkSync:
-    """Bulk runs of one table against one instance. One run at a time per object."""
+    """Bulk runs of one table against one instance, one at a time.
+
+    Raises InvalidSettingError when it is made, not in the middle of a run.
+    """
 
     def __init__(
         self,
@@ -46,7 +54,8 @@ class BulkSync:
         clerk: ClerkApi,
         progress: Progress = ignore,
     ) -> None:
-        self._settings = settings
+        self._only_instance = settings.instance_id
+        self._max_orphan_ratio = settings.max_orphan_ratio
         self._database = database
         self._clerk = clerk
         self._progress = progress
@@ -62,10 +71,10 @@ class BulkSync:
         began, requests = time.monotonic(), self._clerk.requests
         run = self._ledger.begin(request.mode, dry_run=request.dry_run)
         report = Report(run.run_id, request.mode, dry_run=request.dry_run)
+        self._run, self._request, self._report = run, request, report
         logger.append_keys(run_id=str(run.run_id))
         try:
-            if self._is_accepted(run, request, report):
-                self._dispatch(run, request, report)
+            self._dispatch()
         except _CLERK_ERRORS as error:
             report.fall_short("partial" if report.fetched else "failed", str(error))
         except Exception as error:
@@ -73,65 +82,67 @@ class BulkSync:
             with suppress(Exception):  # the database may be what is gone
                 self._ledger.finish(run, report.status, report.as_json())
             raise
+        if report.failed:
+            reason = f"{report.failed} users could not be written, see the log."
+            report.fall_short("partial", reason)
         report.requests = self._clerk.requests - requests
         report.duration_ms = round((time.monotonic() - began) * 1000)
         self._ledger.finish(run, report.status, report.as_json())
         return report
 
-    def _is_accepted(self, run: Run, request: BulkSyncRequest, report: Report) -> bool:
-        """Whether the key's instance is the one whose users the table holds."""
+    def _dispatch(self) -> None:
         instance = self._clerk.instance_id()
-        accepted = self._settings.instance_id or self._ledger.accepted_instance()
-        if accepted not in {None, instance} and not request.force:
-            report.fall_short(
-                "refused",
-                f"CLERK_SECRET_KEY belongs to instance {instance}, the table to "
-                f"{accepted}. Nothing was written. To change instances, use force.",
-            )
-            return False
-        if not request.dry_run:
-            self._ledger.accept_instance(run, instance)
-        return True
+        if not self._is_accepted(instance):
+            return
+        if self._request.mode == "user" and self._request.user_id is not None:
+            self._sync_user(self._request.user_id)
+            return
+        watermark = None
+        if self._request.mode == "incremental":
+            watermark = self._ledger.watermark(instance)
+        if watermark is None:
+            self._walk_everything()
+        else:
+            since = watermark - _OVERLAP
+            self._apply(updated_pages(self._clerk, since=since), expected=0)
 
-    def _dispatch(self, run: Run, request: BulkSyncRequest, report: Report) -> None:
-        if request.mode == "user" and request.user_id is not None:
-            self._sync_user(request.user_id, request, report)
-            return
-        watermark = self._ledger.watermark() if request.mode == "incremental" else None
-        if watermark is not None:
-            pages = updated_pages(self._clerk, since=watermark - _OVERLAP)
-            self._apply(run, pages, request, report)
-            self._mind_failures(report)
-            return
+    def _is_accepted(self, instance: str) -> bool:
+        """Whether the key's instance is the one whose users the table holds."""
+        owners = {self._only_instance, self._ledger.accepted_instance()}
+        if owners <= {None, instance} or self._request.force:
+            if not self._request.dry_run:
+                self._ledger.accept_instance(self._run, instance)
+            return True
+        others = " or ".join(sorted(o for o in owners if o not in {None, instance}))
+        self._report.fall_short(
+            "refused",
+            f"CLERK_SECRET_KEY belongs to instance {instance}, the table to {others}. "
+            "Nothing was written. To change instances use force, which also lets a "
+            "full run delete every user of the old one.",
+        )
+        return False
+
+    def _walk_everything(self) -> None:
         # Until the run began, and that millisecond too.
-        created_before = run.started_at + timedelta(milliseconds=1)
+        created_before = self._run.started_at + timedelta(milliseconds=1)
         expected = self._clerk.count(created_before=created_before)
         pages = created_pages(self._clerk, created_before=created_before)
-        self._apply(run, pages, request, report, expected=expected)
+        self._apply(pages, expected=expected)
         # Who was there from beginning to end is in both counts, and must be listed.
         expected = min(expected, self._clerk.count(created_before=created_before))
-        listed = self._ledger.count_listed(run)
+        listed = self._ledger.count_listed(self._run)
         if listed < expected:
             reason = f"Clerk counts {expected} users and listed {listed}. Run again."
-            report.fall_short("partial", reason)
-            return
-        self._mind_failures(report)
-        if request.mode != "incremental":
-            self._sweep(run, request, report, listed=listed)
+            self._report.fall_short("partial", reason)
+        elif self._request.mode != "incremental":
+            self._sweep(listed)
 
-    def _apply(
-        self,
-        run: Run,
-        pages: Iterator[Page],
-        request: BulkSyncRequest,
-        report: Report,
-        *,
-        expected: int = 0,
-    ) -> None:
+    def _apply(self, pages: Iterator[Page], *, expected: int) -> None:
         """Note every id of the listing and, unless cleaning up, write the users.
 
         A listing that breaks off raises, after what it gave has been written.
         """
+        report = self._report
         ids: list[str] = []
         users: list[ClerkUser] = []
         broken_off: Exception | None = None
@@ -139,97 +150,96 @@ class BulkSync:
             for page in pages:
                 report.fetched += len(page)
                 ids += page.ids
-                if request.mode != "cleanup":
+                if self._request.mode != "cleanup":
                     users += page.users
-                    report.failed += len(page.undecodable)
+                    report.failed += page.undecodable
                 if len(ids) >= _BATCH:
                     batch, ids, users = (ids, users), [], []
-                    self._write(run, *batch, request, report)
+                    self._write(*batch)
                 self._progress("fetch", report.fetched, max(expected, report.fetched))
         except _CLERK_ERRORS as error:
             broken_off = error
-        self._write(run, ids, users, request, report)
+        self._write(ids, users)
         if broken_off is not None:
             raise broken_off
 
-    def _write(
-        self,
-        run: Run,
-        ids: list[str],
-        users: list[ClerkUser],
-        request: BulkSyncRequest,
-        report: Report,
-    ) -> None:
-        self._ledger.record_listed(run, ids)
-        outcome = self._users.upsert_many(users, dry_run=request.dry_run)
-        for clerk_id in outcome.failed:
-            logger.error("user not written", clerk_id=clerk_id)
-        tombstoned, outcome.tombstoned = outcome.tombstoned, []
-        report.add(outcome)
-        for start in range(0, len(tombstoned), IDS_LIMIT):
-            self._confirm(tombstoned[start : start + IDS_LIMIT], request, report)
+    def _write(self, ids: list[str], users: list[ClerkUser]) -> None:
+        self._ledger.record_listed(self._run, ids)
+        tombstoned = self._upsert(users)
+        try:
+            while tombstoned:
+                self._confirm(tombstoned[:IDS_LIMIT])
+                tombstoned = tombstoned[IDS_LIMIT:]
+        finally:
+            self._report.skipped += len(tombstoned)
 
-    def _confirm(
-        self, clerk_ids: list[str], request: BulkSyncRequest, report: Report
-    ) -> None:
+    def _confirm(self, clerk_ids: list[str]) -> None:
         """Listed, and deleted here: only Clerk's answer by id, asked now, counts."""
         confirmed_at = self._users.clock()
         known = self._clerk.users_by_id(clerk_ids)
-        report.skipped += len(clerk_ids) - len(known)
-        report.add(
-            self._users.upsert_many(
-                known, confirmed_at=confirmed_at, dry_run=request.dry_run
-            )
-        )
+        still_deleted = self._upsert(known, confirmed_at=confirmed_at)
+        self._report.skipped += len(clerk_ids) - len(known) + len(still_deleted)
 
-    def _sync_user(
-        self, clerk_id: str, request: BulkSyncRequest, report: Report
-    ) -> None:
+    def _upsert(
+        self, users: list[ClerkUser], *, confirmed_at: datetime | None = None
+    ) -> list[str]:
+        """Write and count; gives the ids that a tombstone kept out, uncounted."""
+        outcome = self._users.upsert_many(
+            users, confirmed_at=confirmed_at, dry_run=self._request.dry_run
+        )
+        for clerk_id in outcome.failed:
+            logger.error("user not written", clerk_id=clerk_id)
+        self._report.add(outcome)
+        return outcome.tombstoned
+
+    def _sync_user(self, clerk_id: str) -> None:
         confirmed_at = self._users.clock()
         user = self._clerk.user(clerk_id)
         if user is not None:
-            report.fetched = 1
-            outcome = self._users.upsert_many(
-                [user], confirmed_at=confirmed_at, dry_run=request.dry_run
-            )
-            report.add(outcome)
-        elif not request.dry_run:
-            report.deleted = self._users.delete([clerk_id])
-        self._mind_failures(report)
+            self._report.fetched = 1
+            still_deleted = self._upsert([user], confirmed_at=confirmed_at)
+            self._report.skipped += len(still_deleted)
+            return
+        sweep = Sweep(orphans=1 if self._users.find(clerk_id) else 0)
+        if not self._request.dry_run:
+            delete_orphans([clerk_id], sweep, self._users)
+        self._tell(sweep)
 
-    def _sweep(
-        self, run: Run, request: BulkSyncRequest, report: Report, *, listed: int
-    ) -> None:
-        ratio = self._settings.max_orphan_ratio
-        sweep = sweep_orphans(
-            run,
-            database=self._database,
-            users=self._users,
-            clerk=self._clerk,
-            listed=listed,
-            max_ratio=ratio,
-            force=request.force,
-            dry_run=request.dry_run,
-            progress=lambda done, total: self._progress("sweep", done, total),
-        )
+    def _sweep(self, listed: int) -> None:
+        sweep = Sweep()
+        try:
+            sweep_orphans(
+                self._run,
+                sweep,
+                database=self._database,
+                users=self._users,
+                clerk=self._clerk,
+                listed=listed,
+                max_ratio=self._max_orphan_ratio,
+                force=self._request.force,
+                dry_run=self._request.dry_run,
+                progress=lambda done, total: self._progress("sweep", done, total),
+            )
+        finally:
+            self._tell(sweep)
+        if not self._request.dry_run:
+            restore_companions(self._database, self._users)
+
+    def _tell(self, sweep: Sweep) -> None:
+        """Take what a sweep did into the report."""
+        report = self._report
         report.fetched += sweep.missed_count
         report.add(sweep.missed)
+        report.skipped += len(sweep.missed.tombstoned)
         report.orphans_found = sweep.candidates if sweep.refused else sweep.orphans
         report.deleted = sweep.deleted
         if sweep.refused:
             report.fall_short(
                 "refused",
                 f"{sweep.candidates} of {sweep.table_size} users are not in Clerk's "
-                f"listing, more than the share of {ratio:g} that a run may delete. "
-                "None was deleted. If they are really gone, use force.",
+                f"listing, more than the share of {self._max_orphan_ratio:g} that a "
+                "run may delete. None was deleted. If they are really gone, use force.",
             )
-        elif sweep.failed:
+        if sweep.failed:
             reason = f"{len(sweep.failed)} users could not be deleted, see the log."
-            report.fall_short("partial", reason)
-        if not request.dry_run:
-            restore_companions(self._database, self._users)
-
-    def _mind_failures(self, report: Report) -> None:
-        if report.failed:
-            reason = f"{report.failed} users could not be written, see the log."
             report.fall_short("partial", reason)

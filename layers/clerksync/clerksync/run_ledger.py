@@ -12,6 +12,10 @@ from psycopg.types.json import Jsonb
 from clerksync.database import Database
 
 _BEGIN: LiteralString = """
+    WITH forgotten AS (  -- what runs that were killed had listed
+        DELETE FROM {listed} AS l USING {runs} AS r
+        WHERE r.run_id = l.run_id AND r.started_at < now() - interval '1 day'
+    )
     INSERT INTO {runs} (mode, dry_run) VALUES (%s, %s) RETURNING run_id, started_at
 """
 _FINISH: LiteralString = """
@@ -31,7 +35,8 @@ _ACCEPT_INSTANCE: LiteralString = """
 """
 _WATERMARK: LiteralString = """
     SELECT max(started_at) FROM {runs}
-    WHERE status = 'completed' AND mode IN ('full', 'incremental') AND NOT dry_run
+    WHERE instance_id = %s AND status = 'completed' AND NOT dry_run
+      AND mode IN ('full', 'incremental')
 """
 _LIST: LiteralString = """
     INSERT INTO {listed} (run_id, clerk_ids) VALUES (%s, %s)
@@ -76,9 +81,9 @@ class RunLedger:
     def accept_instance(self, run: Run, instance_id: str) -> None:
         self._execute(_ACCEPT_INSTANCE, [instance_id, run.run_id])
 
-    def watermark(self) -> datetime | None:
-        """When the last run began that saw everything until then."""
-        watermark: datetime | None = self._one(_WATERMARK)[0]
+    def watermark(self, instance_id: str) -> datetime | None:
+        """When the last run began that saw everything of the instance until then."""
+        watermark: datetime | None = self._one(_WATERMARK, [instance_id])[0]
         return watermark
 
     def record_listed(self, run: Run, clerk_ids: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from psycopg import sql
 
-from clerksync.clerk_user import ClerkUser
+from clerksync.clerk_user import CLERK_ID_PATTERN, ClerkUser
 
 ColumnType = Literal["text", "jsonb", "boolean", "timestamptz"]
 
@@ -72,7 +72,7 @@ DEFAULT: Final = TableMapping(
 
 @lru_cache
 def identifiers(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
-    """The tables and columns of a mapping, for `sql.SQL.format`. Not to be changed."""
+    """Tables and columns of a mapping, for `sql.SQL.format`. Not to be changed."""
     return {
         "users": sql.Identifier(schema, mapping.table),
         "companion": sql.Identifier(schema, mapping.companion),
@@ -85,4 +85,5 @@ def identifiers(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]
         "updated_at": sql.Identifier(mapping.updated_at),
         "deleted_at": sql.Identifier(mapping.deleted_at),
         "companion_key": sql.Identifier(mapping.companion_key),
+        "clerk_id": sql.Literal(f"^{CLERK_ID_PATTERN}$"),
     }

@@ -22,11 +22,15 @@ from clerksync.settings import Settings
 from clerksync.table_mapping import TableMapping
 from clerksync.write_path import build
 
+_UNSTORABLE = (
+    psycopg.DataError,
+    errors.ProgramLimitExceeded,  # an email too long for its index
+    errors.StatementTooComplex,  # metadata nested too deep
+)
 # What one row can cause, and must not cost the rows beside it.
 _ROW_ERRORS = (
-    psycopg.DataError,
+    *_UNSTORABLE,
     psycopg.IntegrityError,
-    errors.ProgramLimitExceeded,  # an email too long for its index
     errors.RaiseException,  # a trigger of the application
 )
 
@@ -118,7 +122,7 @@ class UserTable:
                     _one(connection, self._sql.upsert_user.call, parameters)
                 )
             )
-        except (psycopg.DataError, errors.ProgramLimitExceeded) as error:
+        except _UNSTORABLE as error:
             message = f"Postgres cannot store this user (SQLSTATE {error.sqlstate})."
             raise InvalidPayloadError(message) from None
 
@@ -190,7 +194,6 @@ class UserTable:
                 with connection.cursor().copy(self._sql.copy_staging) as copy:
                     for row in rows:
                         copy.write_row(row)
-                connection.execute("ANALYZE pg_temp.clerksync_incoming")
                 call = self._sql.upsert_staged.call
                 return _outcome(_one(connection, call, self._flags))
 
@@ -221,8 +224,9 @@ class UserTable:
 def _json(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
-    except ValueError as error:
-        raise InvalidPayloadError("Metadata holds a number too large.") from error
+    except (ValueError, RecursionError) as error:
+        message = "The metadata holds a number too large or is nested too deep."
+        raise InvalidPayloadError(message) from error
 
 
 def _one(

@@ -1,8 +1,8 @@
 """The rules of truth as SQL: bodies of PL/pgSQL functions, with names left open.
 
 `write_path` fills in tables and columns and makes functions of them. `{incoming}` is
-what a door handed over: one user, or a staged batch. `{differs}` tells whether the row
-`u` is not what `i` would make of it.
+what a door handed over: one user, or a staged batch. `{differs_but_email}` tells
+whether the row `u` is not what `i` would make of it, the email aside.
 
 Each statement in a function sees what was committed while the one before it waited.
 """
@@ -18,6 +18,7 @@ DECLARE
     _unlocked boolean;
     _claimed text[];
     _losers text[] := '{{}}';
+    _released text[] := '{{}}';
     _rowless bigint;
 BEGIN
     created := 0;
@@ -26,7 +27,7 @@ BEGIN
 
     -- What is news? Only reads: what is not news is neither written nor locked.
     -- Skipping by content is safe for the same version only.
-    SELECT array_agg(clerk_id ORDER BY clerk_id) FILTER (WHERE verdict = 'news'),
+    SELECT array_agg(clerk_id) FILTER (WHERE verdict = 'news'),
            count(*) FILTER (WHERE verdict = 'unchanged'),
            count(*) FILTER (WHERE verdict = 'skipped'),
            array_agg(clerk_id) FILTER (WHERE verdict = 'tombstoned')
@@ -45,9 +46,17 @@ BEGIN
                    WHEN u.{key} IS NULL AND s.skipped IS NOT NULL
                         AND i.{email} IS NULL AND _require_email
                    THEN 'skipped'
-                   WHEN u.{key} IS NULL OR {differs}
+                   WHEN u.{key} IS NULL OR {differs_but_email}
                    THEN 'news'
-                   ELSE 'unchanged'
+                   WHEN u.{email} IS NOT DISTINCT FROM i.{email}
+                   THEN 'unchanged'
+                   -- Kept back for a row of the application: nothing new in that.
+                   WHEN u.{email} IS NULL AND EXISTS (
+                       SELECT FROM {users} AS h
+                       WHERE h.{email} = i.{email} AND h.{key} !~ {clerk_id}
+                   )
+                   THEN 'unchanged'
+                   ELSE 'news'
                END AS verdict
         FROM {incoming} AS i
         LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
@@ -65,20 +74,28 @@ BEGIN
     JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
     LEFT JOIN {users} AS h ON h.{email} = i.{email} AND h.{key} <> i.clerk_id;
     IF _contested THEN
+        -- A holder that was never synced has no row to lock: now it has.
+        INSERT INTO {sync_state} (clerk_id, synced_at)
+        SELECT h.clerk_id, '-infinity'
+        FROM unnest(_holders) AS h (clerk_id)
+        WHERE h.clerk_id ~ {clerk_id}
+        ORDER BY h.clerk_id COLLATE "C"
+        ON CONFLICT DO NOTHING;
         PERFORM FROM {sync_state} AS s
         WHERE s.clerk_id = ANY (_news || _holders)
-        ORDER BY s.clerk_id
+        ORDER BY s.clerk_id COLLATE "C"
         FOR UPDATE;
     END IF;
 
-    -- The claim: the one row that serialises all writers of a user.
+    -- The claim: the one row that serialises all writers of a user. Every writer claims
+    -- in one order, whatever the collation of the database.
     WITH claims AS (
         INSERT INTO {sync_state} AS s
             (clerk_id, clerk_updated_at, confirmed_at, synced_at)
         SELECT i.clerk_id, i.clerk_updated_at, i.confirmed_at, clock_timestamp()
         FROM {incoming} AS i
         JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
-        ORDER BY i.clerk_id
+        ORDER BY i.clerk_id COLLATE "C"
         ON CONFLICT (clerk_id) DO UPDATE
         SET clerk_updated_at = excluded.clerk_updated_at,
             confirmed_at = coalesce(excluded.confirmed_at, s.confirmed_at),
@@ -115,7 +132,7 @@ BEGIN
             UNION
             SELECT w.email, h.{key},
                    CASE
-                       WHEN h.{key} NOT LIKE 'user\\_%' THEN 'infinity'
+                       WHEN h.{key} !~ {clerk_id} THEN 'infinity'
                        ELSE coalesce(s.clerk_updated_at, '-infinity')
                    END
             FROM wanted AS w
@@ -141,11 +158,16 @@ BEGIN
         UPDATE {users} AS u
         SET {email} = NULL, {updated_at} = now()
         WHERE u.{key} = ANY (_losers) AND u.{email} IS NOT NULL;
-        UPDATE {users} AS u
-        SET {email} = NULL
-        FROM {incoming} AS i
-        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-        WHERE u.{key} = i.clerk_id AND u.{email} <> i.{email};
+        WITH released AS (
+            UPDATE {users} AS u
+            SET {email} = NULL
+            FROM {incoming} AS i
+            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+            WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL
+              AND u.{email} IS DISTINCT FROM i.{email}
+            RETURNING u.{key} AS clerk_id
+        )
+        SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _released FROM released;
     END IF;
 
     -- Whatever depends on the row is decided now, after the claim.
@@ -161,9 +183,9 @@ BEGIN
         LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
         WHERE CASE
                   WHEN u.{key} IS NULL THEN i.has_email OR NOT _require_email
-                  ELSE {differs}
+                  ELSE {differs_but_email} OR u.{email} IS DISTINCT FROM i.{email}
+                       OR i.clerk_id = ANY (_released)
               END
-        ORDER BY i.clerk_id
         ON CONFLICT ({key}) DO UPDATE
         SET {assignments}, {deleted_at} = NULL, {updated_at} = now()
         RETURNING target.{key} AS key, target.xmax = 0 AS inserted
@@ -187,9 +209,10 @@ BEGIN
     IF created + updated < cardinality(_claimed) THEN
         UPDATE {sync_state} AS s
         SET skipped = 'no email'
-        FROM unnest(_claimed) AS c (clerk_id)
-        WHERE s.clerk_id = c.clerk_id
-          AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = c.clerk_id);
+        FROM {incoming} AS i
+        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+        WHERE s.clerk_id = i.clerk_id AND i.{email} IS NULL
+          AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id);
         GET DIAGNOSTICS _rowless = ROW_COUNT;
         skipped := skipped + _rowless;
         unchanged := unchanged + cardinality(_claimed) - created - updated - _rowless;
@@ -209,7 +232,7 @@ BEGIN
         INSERT INTO {sync_state} AS s (clerk_id, deleted_at, synced_at)
         SELECT gone.clerk_id, clock_timestamp(), clock_timestamp()
         FROM (SELECT DISTINCT unnest(_clerk_ids) AS clerk_id) AS gone
-        ORDER BY gone.clerk_id
+        ORDER BY gone.clerk_id COLLATE "C"
         ON CONFLICT (clerk_id) DO UPDATE
         SET deleted_at = clock_timestamp(),
             skipped = NULL,

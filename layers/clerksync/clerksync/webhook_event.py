@@ -54,24 +54,27 @@ def verify_signature(
     if not all(signed.values()):
         message = "The svix-id, svix-timestamp and svix-signature headers are missing."
         raise InvalidSignatureError(message)
-    # One signature at a time: a malformed one must not hide a good one behind it.
-    for secret in secrets:
-        verifier = _verifier(secret)
+    # One signature at a time: a malformed one must not hide a good one behind it, nor
+    # one malformed secret another.
+    verifiers = [_verifier(secret) for secret in secrets]
+    for verifier in filter(None, verifiers):
         for signature in signed["signature"].split(" ")[:_MAX_SIGNATURES]:
             if _is_signed(verifier, body, signed | {"signature": signature}):
                 return
+    if None in verifiers:
+        message = "CLERK_WEBHOOK_SIGNING_SECRET is not a signing secret (whsec_…)."
+        raise InvalidSettingError(message)
     raise InvalidSignatureError(
         "The signature does not match, or its timestamp is more than 5 minutes off. "
         "Check that the signing secret is the one of this endpoint."
     )
 
 
-def _verifier(secret: str) -> Webhook:
+def _verifier(secret: str) -> Webhook | None:
     try:
         return Webhook(secret)
     except (ValueError, EmptyWebhookSecretError):
-        message = "CLERK_WEBHOOK_SIGNING_SECRET is not a signing secret (whsec_…)."
-        raise InvalidSettingError(message) from None
+        return None
 
 
 def _is_signed(verifier: Webhook, body: bytes, signed: Mapping[str, str]) -> bool:

@@ -88,7 +88,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             sql.SQL(UPSERT).format(incoming=staged, **parts),
             arguments=["boolean", "boolean", "text"],
             # Batches differ in size a thousandfold: no plan serves two of them.
-            options="SET plan_cache_mode = force_custom_plan",
+            options="SET plan_cache_mode = force_custom_plan SET work_mem = '64MB'",
         ),
         delete_users=_function(
             schema,
@@ -101,7 +101,8 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             arguments=["text[]", "timestamptz", "boolean"],
         ),
         create_staging=sql.SQL(
-            "CREATE TEMPORARY TABLE clerksync_incoming ({}) ON COMMIT DROP"
+            "CREATE TEMPORARY TABLE clerksync_incoming ({}, PRIMARY KEY (clerk_id))"
+            " ON COMMIT DROP"
         ).format(_declared(incoming)),
         copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(staged, columns),
     )
@@ -110,6 +111,9 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
 def _fragments(mapping: TableMapping) -> dict[str, sql.Composable]:
     """Lists of columns, and the one expression that stands twice in the upsert."""
     columns = [sql.Identifier(column.name) for column in mapping.columns]
+    others = [
+        sql.Identifier(c.name) for c in mapping.columns if c.name != mapping.email
+    ]
     resolved = sql.SQL("CASE WHEN i.clerk_id <> ALL (_losers) THEN i.{0} END AS {0}")
     return {
         "columns": _joined(columns),
@@ -126,12 +130,12 @@ def _fragments(mapping: TableMapping) -> dict[str, sql.Composable]:
             for column in mapping.columns
             if column.personal
         ),
-        "differs": sql.SQL(
+        "differs_but_email": sql.SQL(
             "(({old}) IS DISTINCT FROM ({new}) OR u.{deleted_at} IS NOT NULL"
             " OR coalesce(u.{tier} <> i.tier, false))"
         ).format(
-            old=_joined(sql.SQL("u.{}").format(c) for c in columns),
-            new=_joined(sql.SQL("i.{}").format(c) for c in columns),
+            old=_joined(sql.SQL("u.{}").format(c) for c in others),
+            new=_joined(sql.SQL("i.{}").format(c) for c in others),
             deleted_at=sql.Identifier(mapping.deleted_at),
             tier=sql.Identifier(mapping.tier),
         ),

@@ -3,12 +3,10 @@
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.user_table import UserTable
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import ask_this_clerk
 from tests.integration.bulk_sync.bulk import Bulk
-from tests.people import a_user, shown, user_id
+from tests.people import shown
 from tests.tables import rows
 
 
@@ -73,32 +71,78 @@ def test_a_sweep_spares_rows_that_are_not_clerks(
 ) -> None:
     """A key that is no Clerk id is the application's own."""
     connection.execute(
-        "INSERT INTO users (id, created_at) VALUES ('admin', '2020-1-1')"
+        "INSERT INTO users (id, created_at)"
+        " VALUES ('admin', '2020-1-1'), ('user_a@b.example', '2020-1-1')"
     )
     assert bulk().status == "completed"
-    assert "admin" in rows(connection)
-    assert "admin" in rows(connection, "rate_limits")
+    assert {"admin", "user_a@b.example"} <= rows(connection).keys()
+    assert {"admin", "user_a@b.example"} <= rows(connection, "rate_limits").keys()
 
 
-def test_a_sweep_spares_who_was_synced_or_created_after_the_run_began(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, database_url: str
+def test_a_sweep_spares_rows_created_after_the_run_began(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
 ) -> None:
-    """A webhook during the run knows better than a listing from before."""
+    """The application made one by hand, in mid-walk."""
     bulk()
-    other = Database(lambda: database_url)
 
     def write(request: StubRequest) -> None:
         if "starting_after" in request.query:
-            UserTable(other).upsert(a_user(1))
             connection.execute(
                 "INSERT INTO users (id) VALUES ('user_ByHand') ON CONFLICT DO NOTHING"
             )
 
     stub.interfere = write
     report = bulk()
-    other.close()
     assert (report.orphans_found, report.deleted) == (0, 0)
-    assert {user_id(1), "user_ByHand"} <= rows(connection).keys()
+    assert "user_ByHand" in rows(connection)
+
+
+def test_a_sweep_that_breaks_off_tells_what_it_deleted(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Clerk proves the first hundred and then fails: partial, and the count is true."""
+    bulk()
+    size = len(rows(connection))
+    for clerk_id in sorted(shown(stub))[:150]:
+        stub.delete_user(clerk_id)
+    asked = 0
+
+    def fail(request: StubRequest) -> Fault | None:
+        nonlocal asked
+        asked += "user_id" in request.query
+        return Fault(status=500) if asked > 1 else None
+
+    stub.interfere = fail
+    report = bulk(force=True)
+    assert (report.status, report.deleted, report.orphans_found) == (
+        "partial",
+        100,
+        100,
+    )
+    assert len(rows(connection)) == size - 100
+
+
+def test_a_user_who_cannot_be_written_in_the_sweep_keeps_the_run_incomplete(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Clerk knows the candidate by id, and the table refuses it."""
+    bulk()
+    hidden = min(shown(stub))
+    user = stub.get_user(hidden) | {"first_name": "Forbidden"}
+    stub.delete_user(hidden)
+
+    def come_back(request: StubRequest) -> None:
+        if "user_id" in request.query and hidden not in stub.ids():
+            stub.users.add(user | {"updated_at": user["updated_at"] + 1})
+
+    stub.interfere = come_back
+    forbid = "ADD CONSTRAINT forbidden CHECK (first_name <> 'Forbidden')"
+    connection.execute(f"ALTER TABLE users {forbid}".encode())
+    try:
+        report = bulk()
+    finally:
+        connection.execute("ALTER TABLE users DROP CONSTRAINT forbidden")
+    assert (report.status, report.failed) == ("partial", 1)
 
 
 def test_a_deletion_that_a_foreign_key_blocks_fails_for_that_user_only(
