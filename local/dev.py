@@ -49,6 +49,8 @@ def run_dev(console: Console) -> None:
         stack.callback(close_connections)
         settings = Settings()
         if stub is None:
+            # Both are demanded before anything is done with either.
+            _ = settings.database_url, settings.clerk_secret_key
             _migrate(console, settings)
             _show_own(console, gateway.url, settings)
         else:
@@ -97,8 +99,6 @@ def _sync(console: Console, settings: Settings) -> None:
 
 
 def _show_own(console: Console, url: str, settings: Settings) -> None:
-    # Both are demanded now: later, they would be missed in the middle of a request.
-    _ = settings.database_url, settings.clerk_secret_key
     _print(
         console,
         f"""

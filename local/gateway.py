@@ -57,12 +57,12 @@ class _RequestHandler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def do_POST(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        if length > _MAX_BODY_BYTES:
+        body = self._read()
+        if body is None:
             self.close_connection = True
             self._send({"statusCode": 413, "body": '{"message":"Too Large"}'})
             return
-        self._send(self.answer(self._event(self.rfile.read(length))))
+        self._send(self.answer(self._event(body)))
 
     do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - http.server's names
 
@@ -72,6 +72,20 @@ class _RequestHandler(BaseHTTPRequestHandler):
     def do_OPTIONS(self) -> None:
         """A browser asks before it posts from the application's own origin."""
         self._send({"statusCode": 204})
+
+    def _read(self) -> bytes | None:
+        """The body, also one that a tunnel sends in chunks; None if it is too large."""
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            length = int(self.headers.get("content-length") or 0)
+            return None if length > _MAX_BODY_BYTES else self.rfile.read(length)
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+            if len(body) + size > _MAX_BODY_BYTES:
+                return None
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def log_message(self, *_: object) -> None:
         """The handlers log for themselves."""
@@ -112,8 +126,9 @@ class _RequestHandler(BaseHTTPRequestHandler):
         self.send_response(payload["statusCode"])
         for name, value in payload.get("headers", {}).items():
             self.send_header(name, value)
-        origin = self.headers.get("origin")
-        if origin:
+        origin = self.headers.get("origin", "")
+        # A front end in development; not any page that a browser has open.
+        if urlsplit(origin).hostname in {"localhost", "127.0.0.1"}:
             self.send_header("access-control-allow-origin", origin)
             self.send_header("access-control-allow-credentials", "true")
             self.send_header(

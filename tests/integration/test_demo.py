@@ -72,7 +72,6 @@ def test_all_steps_are_as_they_should_be_whatever_is_set(
     assert "WRONG" not in demo.stdout
     *_, last = demo.stdout.splitlines()
     assert last.startswith("All as it should be, in ")
-    assert float(last.split()[-2]) < 30
     assert databases(temporary) == []
     assert servers_in(temporary) == []
     assert not (tmp_path / ".clerksync").exists()
@@ -99,10 +98,12 @@ def test_ctrl_c_in_mid_demo_ends_all_it_started(
     """Servers, ports, and the temporary folder."""
     with Running("demo", cwd=tmp_path, TMPDIR=str(temporary)) as demo:
         demo.wait_for("\n1. ")
+        demo.tell(signal.SIGSTOP)  # it would be through before we have looked
         with leaving_nothing(temporary, demo):
             assert len(demo.ports()) == 2, "gateway and stub"
             assert len(databases(temporary)) == 1
             demo.tell(signal.SIGINT)
+            demo.tell(signal.SIGCONT)
             assert demo.wait() == 130
         assert databases(temporary) == []
     assert "Traceback" not in demo.output

@@ -16,7 +16,7 @@ from local.functions import routes
 from local.gateway import Gateway
 
 SAMPLE = Path(__file__).parent.parent.parent / "events" / "user_created.json"
-ORIGIN = "https://app.example.com"
+ORIGIN = "http://localhost:5173"
 
 
 class Function:
@@ -218,3 +218,10 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("GET", "/api/users/me"),
     }
     assert table["POST", "/api/user/sync"] is table["POST", "/api/users/sync"]
+
+
+def test_a_page_of_a_stranger_gets_no_leave_to_read(url: str) -> None:
+    """With real settings behind it, any page in the browser could ask."""
+    headers = {"Origin": "https://stranger.example"}
+    answer = request("POST", f"{url}/posts", headers=headers)
+    assert "access-control-allow-origin" not in answer.headers

@@ -145,8 +145,8 @@ def parse_user(data: Any) -> ClerkUser:
         fields = {".".join(map(str, e["loc"])) or "user" for e in error.errors()}
         message = f"Not a Clerk user: {', '.join(sorted(fields)[:5])}."
         raise InvalidPayloadError(message) from None
-    except RecursionError:
-        raise InvalidPayloadError("Not a Clerk user: nested too deep.") from None
+    except (RecursionError, TypeError):
+        raise InvalidPayloadError("Not a Clerk user: no JSON can hold it.") from None
 
 
 @dataclass(frozen=True, slots=True)
