@@ -3,12 +3,12 @@
 import os
 import platform
 
-from benchmarks import imports, single_user
+from benchmarks import full_sync, imports, single_user
 
 
 def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores\n")
-    for benchmark in (single_user, imports):
+    for benchmark in (single_user, full_sync, imports):
         print(benchmark.__doc__)
         print("\n".join(benchmark.run()), end="\n\n", flush=True)
 
