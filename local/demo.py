@@ -89,7 +89,7 @@ def sign_up(stage: Stage) -> None:
 
 
 def profile_update(stage: Stage) -> None:
-    stage.step("The profile changes; the tier, which is the application's, stays")
+    stage.step("The application sets the tier to PRO; then the profile changes")
     ada = _find(stage, "ada@example.com")
     stage.set_tier(ada, "PRO")
     user = stage.stub.update_user(ada, last_name="Lovelace", notify=False)

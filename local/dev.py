@@ -17,6 +17,7 @@ from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import MissingSettingError
 from clerksync.migrate import migrate
+from clerksync.observability import logger
 from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 from local.functions import close_connections, routes
@@ -95,6 +96,7 @@ def _sync(console: Console, settings: Settings) -> None:
             report = sync.run(BulkSyncRequest(force=True))
         show_report(console, report)
     finally:
+        logger.remove_keys(["run_id"])
         database.close()
 
 
@@ -189,4 +191,6 @@ def _wait_for_signal() -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+    # Not for ever at once: of two signals in a row, Python may not see the second.
+    while not stopped.wait(0.5):
+        pass

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import urllib3
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 from svix.webhooks import Webhook
 
 from clerksync.errors import InvalidSettingError, NotAuthenticatedError
@@ -58,7 +59,7 @@ def signed(event: Mapping[str, Any], secret: str) -> dict[str, Any]:
         raise ValueError("the event has no text body to sign")
     try:
         webhook = Webhook(secret)
-    except ValueError:
+    except (ValueError, EmptyWebhookSecretError):
         message = "CLERK_WEBHOOK_SIGNING_SECRET is none: it is whsec_ and base64."
         raise InvalidSettingError(message) from None
     now = datetime.now(tz=UTC)
@@ -82,17 +83,25 @@ def ready(
     if _PLACEHOLDER in headers.get("svix-signature", "") and secret:
         return signed(event, secret)
     if _PLACEHOLDER in headers.get("authorization", ""):
-        token = f"Bearer {_session_token(clerk)}"
-        return {**event, "headers": {**headers, "authorization": token}}
+        clerk_id, token = _session_token(clerk)
+        made_good = {
+            **event,
+            "headers": {**headers, "authorization": f"Bearer {token}"},
+        }
+        if event.get("body"):
+            # The sample's user is not one of the stub's: the token's user is.
+            body = json.loads(event["body"]) | {"userId": clerk_id}
+            made_good["body"] = json.dumps(body)
+        return made_good
     return dict(event)
 
 
-def _session_token(clerk: str) -> str:
-    """Of any user of the stub. Raises NotAuthenticatedError where there is no stub."""
+def _session_token(clerk: str) -> tuple[str, str]:
+    """Id and token of any user. Raises NotAuthenticatedError without a stub."""
     try:
         url = f"{clerk}/stub/session_token"
         answer = urllib3.request("POST", url, retries=False, timeout=5).json()
-        return str(answer["token"])
+        return str(answer["user_id"]), str(answer["token"])
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
         raise NotAuthenticatedError(
             "The event holds a placeholder for a session token, and only a stub Clerk "

@@ -69,6 +69,8 @@ def show_report(console: Console, report: Report) -> None:
     if report.reason:
         console.print(report.reason, markup=False, soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
     for name in (
         "fetched",
         "created",

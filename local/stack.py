@@ -32,8 +32,8 @@ Origin = Literal["own", "dev", "stub"]
 def load_dotenv() -> None:
     """Take over what `.env` says and the environment does not."""
     for name, value in dotenv_values(".env").items():
-        if value is not None:
-            os.environ.setdefault(name, value)
+        if value and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def has_own_settings() -> bool:

@@ -42,3 +42,4 @@ def handler(
         return report
     finally:
         flush_metrics()
+        logger.remove_keys(["run_id"])

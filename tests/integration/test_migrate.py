@@ -11,7 +11,7 @@ from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
-from clerksync.errors import SchemaOutdatedError
+from clerksync.errors import TableMisfitError
 from clerksync.migrate import migrate
 from clerksync.table_mapping import DEFAULT
 from clerksync.user_table import UserTable
@@ -147,6 +147,11 @@ def test_a_write_path_that_fails_leaves_no_tables(
             "CREATE TABLE rate_limits (ip inet, hits integer)",
             'column "user_id" does not exist',
         ),
+        ("CREATE TABLE users (id int PRIMARY KEY)", 'column "id" is not of type text'),
+        (
+            "CREATE TABLE rate_limits (user_id text UNIQUE, hits int NOT NULL)",
+            'column "hits" is NOT NULL and has no default',
+        ),
         (
             "CREATE TABLE rate_limits (user_id text, hits integer)",
             'column "user_id" is not unique',
@@ -159,7 +164,7 @@ def test_a_table_that_does_not_fit_is_refused_and_left_alone(
     """With what is wrong with it; otherwise every webhook would fail later."""
     empty.execute(existing.encode())
     before = tables(empty)
-    with pytest.raises(SchemaOutdatedError, match=reason):
+    with pytest.raises(TableMisfitError, match=reason):
         migrate(database)
     assert tables(empty) == before
 

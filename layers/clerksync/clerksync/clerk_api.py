@@ -29,6 +29,7 @@ from clerksync.settings import Settings
 API_VERSION: Final = "2026-05-12"
 PAGE_LIMIT: Final = 500
 IDS_LIMIT: Final = 100
+_HINT: Final = "Check the network, CLERK_API_URL and CLERK_ISSUER, or try later."
 _BACKOFF_SECONDS: Final = 0.5
 
 Answer = TypeVar("Answer")
@@ -154,7 +155,7 @@ class ClerkApi:
                 patience = self._patience
                 waited += wait
                 if tries > patience.retries or waited > patience.longest_wait_seconds:
-                    message = f"Clerk cannot be asked: {reason}."
+                    message = f"Clerk cannot be asked: {reason}. {_HINT}"
                     raise ClerkUnavailableError(message, wait) from None
             time.sleep(wait)
 

@@ -53,5 +53,9 @@ class SchemaOutdatedError(ClerksyncError):
     """The database is behind the code."""
 
 
+class TableMisfitError(ClerksyncError):
+    """A table was there before, and the write path cannot use it."""
+
+
 class DatabaseUnreachableError(ClerksyncError):
     """No connection to Postgres."""

@@ -8,7 +8,7 @@ from psycopg import errors, sql
 
 from clerksync import table_mapping
 from clerksync.database import Database
-from clerksync.errors import SchemaOutdatedError
+from clerksync.errors import TableMisfitError
 from clerksync.table_mapping import TableMapping
 from clerksync.write_path import build
 
@@ -28,6 +28,12 @@ _IS_UNIQUE = """
     JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = %s::regclass AND a.attname = %s
       AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL
+"""
+_DEMANDS_MORE = """
+    SELECT attname FROM pg_attribute
+    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+      AND attnotnull AND NOT atthasdef AND attidentity = ''
+      AND attname <> ALL (%s)
 """
 _MISFIT = (
     'The table "{}" is there and does not fit: {}. Mend it, or name another schema in '
@@ -52,7 +58,12 @@ def migrate(
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
             connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
             connection.execute(_LEDGER)
-            applied = [*_apply_tables(connection)]
+            try:
+                applied = [*_apply_tables(connection)]
+            except errors.DatatypeMismatch:
+                # The foreign key of rate_limits to a users table that was there.
+                reason = f'column "{mapping.key}" is not of type text'
+                raise TableMisfitError(_MISFIT.format(mapping.table, reason)) from None
             _check_tables(connection, schema, mapping)
             return [*applied, *_install_write_path(connection, schema, mapping)]
 
@@ -96,7 +107,13 @@ def _check_tables(
             connection.execute(query)
         except errors.UndefinedColumn as error:
             reason = str(error.diag.message_primary)
-            raise SchemaOutdatedError(_MISFIT.format(table, reason)) from None
+            raise TableMisfitError(_MISFIT.format(table, reason)) from None
+        strict = connection.execute(
+            _DEMANDS_MORE, [sql.Identifier(schema, table).as_string(), names]
+        ).fetchone()
+        if strict is not None:
+            reason = f'column "{strict[0]}" is NOT NULL and has no default'
+            raise TableMisfitError(_MISFIT.format(table, reason))
     for table, column in (
         (mapping.table, mapping.key),
         (mapping.table, mapping.email),
@@ -105,7 +122,7 @@ def _check_tables(
         name = sql.Identifier(schema, table).as_string()
         if connection.execute(_IS_UNIQUE, [name, column]).fetchone() is None:
             reason = f'column "{column}" is not unique'
-            raise SchemaOutdatedError(_MISFIT.format(table, reason))
+            raise TableMisfitError(_MISFIT.format(table, reason))
 
 
 def _exists(connection: psycopg.Connection, schema: str) -> bool:

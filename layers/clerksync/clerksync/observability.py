@@ -41,4 +41,5 @@ def describe(error: BaseException) -> dict[str, Any]:
     if isinstance(error, psycopg.Error):
         description["sqlstate"] = error.sqlstate
         description["constraint"] = error.diag.constraint_name
+        description["column"] = error.diag.column_name
     return description

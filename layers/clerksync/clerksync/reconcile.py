@@ -77,7 +77,7 @@ class BulkSync:
             self._dispatch()
         except _CLERK_ERRORS as error:
             report.fall_short("partial" if report.fetched else "failed", str(error))
-        except Exception as error:
+        except BaseException as error:  # Ctrl-C too: the ledger shall not say running
             report.fall_short("failed", f"{type(error).__name__}, see the log.")
             with suppress(Exception):  # the database may be what is gone
                 self._ledger.finish(run, report.status, report.as_json())
@@ -187,8 +187,6 @@ class BulkSync:
         outcome = self._users.upsert_many(
             users, confirmed_at=confirmed_at, dry_run=self._request.dry_run
         )
-        for clerk_id in outcome.failed:
-            logger.error("user not written", clerk_id=clerk_id)
         self._report.add(outcome)
         return outcome.tombstoned
 
@@ -200,6 +198,7 @@ class BulkSync:
             still_deleted = self._upsert([user], confirmed_at=confirmed_at)
             self._report.skipped += len(still_deleted)
             return
+        self._report.reason = "Clerk does not know this user."
         sweep = Sweep(orphans=1 if self._users.find(clerk_id) else 0)
         if not self._request.dry_run:
             delete_orphans([clerk_id], sweep, self._users)

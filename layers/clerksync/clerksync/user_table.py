@@ -18,6 +18,7 @@ from clerksync import table_mapping
 from clerksync.clerk_user import ClerkUser
 from clerksync.database import Database
 from clerksync.errors import InvalidPayloadError
+from clerksync.observability import describe, logger
 from clerksync.settings import Settings
 from clerksync.table_mapping import TableMapping
 from clerksync.write_path import build
@@ -150,7 +151,8 @@ class UserTable:
         for user in newest.values():
             try:
                 rows.append(self._row(user, confirmed_at))
-            except InvalidPayloadError:
+            except InvalidPayloadError as error:
+                logger.error("user not written", clerk_id=user.id, **describe(error))
                 outcome.failed.append(user.id)
         rows.sort(key=lambda row: row[0])
         if rows:
@@ -199,8 +201,9 @@ class UserTable:
 
         try:
             return self._database.run(work)
-        except _ROW_ERRORS:
+        except _ROW_ERRORS as error:
             if len(rows) == 1:
+                logger.error("user not written", clerk_id=rows[0][0], **describe(error))
                 return Outcome(failed=[rows[0][0]])
             middle = len(rows) // 2
             outcome = self._upsert_rows(rows[:middle], dry_run=dry_run)

@@ -71,6 +71,8 @@ def verify_signature(
 
 
 def _verifier(secret: str) -> Webhook | None:
+    if not secret.startswith("whsec_"):
+        return None
     try:
         return Webhook(secret)
     except (ValueError, EmptyWebhookSecretError):
