@@ -6,6 +6,7 @@ import pytest
 from local.stub_clerk import StubClerk
 from tests.doors import ask_this_clerk
 from tests.integration.bulk_sync.bulk import Bulk
+from tests.people import shown
 from tests.tables import rows
 
 
@@ -26,6 +27,20 @@ def test_a_key_of_another_instance_is_refused_unless_forced(
         assert bulk("user", user_id=other.ids()[0]).status == "refused"
         assert bulk("incremental", force=True).status == "completed"
         assert bulk().status == "refused", "too many orphans, but the instance is known"
+
+
+@pytest.mark.usefixtures("stub")
+def test_the_watermark_of_one_instance_means_nothing_to_another(
+    bulk: Bulk,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first incremental run of a new instance reads everything."""
+    bulk()
+    with StubClerk(users=600, seed=99) as other:
+        ask_this_clerk(monkeypatch, other)
+        assert bulk("incremental", force=True).fetched == 600
+        assert shown(other) <= rows(connection).keys()
 
 
 @pytest.mark.usefixtures("stub")

@@ -7,7 +7,7 @@ import pytest
 
 from clerksync.bulk_run import BulkSyncRequest
 from clerksync.errors import InvalidPayloadError
-from local.stub_clerk import StubClerk
+from local.stub_clerk import StubClerk, StubRequest
 from tests.integration.bulk_sync.bulk import Bulk, miss_two
 from tests.people import shown
 from tests.tables import rows
@@ -24,6 +24,31 @@ def test_an_incremental_run_reads_what_changed_and_never_sweeps(
     assert (report.status, report.updated, report.deleted) == ("completed", 1, 0)
     assert report.requests == 2
     assert second in rows(connection)
+
+
+@pytest.mark.parametrize("deleted", [10, 40, 490])
+def test_an_incremental_run_misses_nobody_when_others_are_deleted_in_mid_walk(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, deleted: int
+) -> None:
+    """Deletions from the page read before pull the next users past its end."""
+    bulk()
+    connection.execute("UPDATE sync_runs SET started_at = now() + interval '10 min'")
+    changed = sorted(shown(stub))[:900]
+    for clerk_id in changed:
+        stub.update_user(clerk_id, first_name="Renamed")
+    last_updated_first = changed[::-1]
+
+    def delete(request: StubRequest) -> None:
+        offset = request.query.get("offset", ["0"])[0]
+        if int(offset) > 0 and len(stub.ids()) == 1_200:
+            for clerk_id in last_updated_first[:deleted]:
+                stub.delete_user(clerk_id)
+
+    stub.interfere = delete
+    assert bulk("incremental").status == "completed"
+    table = rows(connection)
+    left_out = {i for i in changed if table[i]["first_name"] != "Renamed"}
+    assert left_out & set(stub.ids()) == set()
 
 
 def test_an_incremental_run_without_a_watermark_reads_everything(
