@@ -121,7 +121,6 @@ class Stage:
             "updated",
             "unchanged",
             "skipped",
-            "orphans_found",
             "deleted",
         )
         counts = ", ".join(f"{report[name]} {name}" for name in shown if report[name])
