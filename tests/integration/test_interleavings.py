@@ -1,9 +1,12 @@
 """An upsert and a deletion of one user, held at every point where they can meet."""
 
+import threading
+import time
 from collections.abc import Callable
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
 from clerksync.user_table import UserTable
@@ -160,3 +163,65 @@ def test_a_holder_who_was_never_synced_keeps_the_email_by_the_newer_version(
         expected = {user_id(1): "user1@example.com", user_id(2): None}
         assert emails(connection) == expected, point
     assert "commit" in passed
+
+
+@pytest.mark.parametrize("first", ["batch", "hand-over"])
+def test_all_writers_lock_in_one_order(
+    database_url: str,
+    connection: psycopg.Connection,
+    users: UserTable,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+) -> None:
+    """A batch and a hand-over that both need users 1 and 2 wait, and never deadlock."""
+    monkeypatch.setattr("clerksync.database._MAX_ATTEMPTS", 1)  # a deadlock would show
+    users.upsert_many([a_user(1), a_user(2)])
+
+    def batch(db: Database) -> object:
+        changed = [a_user(n, version=1, first_name="New") for n in (2, 1)]
+        return UserTable(db).upsert_many(changed)
+
+    def hand_over(db: Database) -> object:
+        return UserTable(db).upsert(a_user(2, version=9, email="user1@example.com"))
+
+    # The first row is held: who locks in another order has the second one by now.
+    with connection.transaction():
+        connection.execute(
+            "SELECT FROM sync_state WHERE clerk_id = %s FOR UPDATE", [user_id(1)]
+        )
+        pair = (batch, hand_over) if first == "batch" else (hand_over, batch)
+        waiting = [start(database_url, work) for work in pair]
+    for thread, errors in waiting:
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+        assert errors == []
+    assert emails(connection) == {user_id(1): None, user_id(2): "user1@example.com"}
+
+
+def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:
+    """Run in a thread of its own until it waits for a lock; what it raises later on."""
+    errors: list[Exception] = []
+
+    def run() -> None:
+        database = Database(lambda: make_conninfo(url, application_name=name))
+        try:
+            work(database)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            errors.append(error)
+        finally:
+            database.close()
+
+    name = f"waiting {id(errors)}"
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    with psycopg.connect(url, autocommit=True) as gate:
+        while time.monotonic() < deadline:
+            query = (
+                "SELECT FROM pg_stat_activity"
+                " WHERE application_name = %s AND wait_event_type = 'Lock'"
+            )
+            if gate.execute(query, [name]).fetchone() is not None:
+                return thread, errors
+            time.sleep(0.002)
+    raise AssertionError("it never waited")

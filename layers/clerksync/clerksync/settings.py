@@ -147,7 +147,7 @@ class Settings:
 
 def _read_secret(secret_id: str) -> dict[str, str]:
     # boto3 costs 150 ms: only those who keep a secret there pay for it.
-    import boto3  # noqa: PLC0415
+    import boto3  # noqa: PLC0415 - see above
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 
     try:
