@@ -3,6 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
 BIN := $(VENV)/bin
+DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo dev test lint sam sam-validate bench lock
@@ -22,14 +23,18 @@ lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/dev ## the numbers in README, measured anew
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/bench $(DLT)/ready ## all numbers, measured anew; see make bench BENCH=--help
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 $(VENV)/local: requirements/local.txt pyproject.toml
 	@$(call install,$<)
 	@touch $@
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/local
+	@$(call install,$<)
+	@touch $@
+
+$(VENV)/bench: requirements/bench.txt $(VENV)/dev
 	@$(call install,$<)
 	@touch $@
 
@@ -41,6 +46,13 @@ echo "installing $(1) into $(VENV)"; \
 $(PIP) install --require-hashes --requirement $(1); \
 $(PIP) install --no-deps --no-build-isolation --editable .
 endef
+
+# What clerksync is measured against: out of reach of our code, and on the same Python.
+$(DLT)/ready: requirements/dlt.txt | $(VENV)/bench
+	@$(BIN)/python -m venv --clear $(DLT)
+	@echo "installing $< into $(DLT)"
+	@$(DLT)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --requirement $<
+	@touch $@
 
 # aws-sam-cli's pins clash with ours: it has an environment of its own. Made with the
 # runtime's Python, that also holds the python3.13 and the pip that `sam build` looks for.
@@ -74,5 +86,7 @@ lock: ## bring the pinned requirements in line with pyproject.toml
 	$(UV) $(UPGRADE) pyproject.toml -o layers/clerksync/requirements.txt
 	$(UV) $(UPGRADE) pyproject.toml --extra local -c layers/clerksync/requirements.txt -o requirements/local.txt
 	$(UV) $(UPGRADE) pyproject.toml --extra dev -c layers/clerksync/requirements.txt -o requirements/dev.txt
+	$(UV) $(UPGRADE) pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt
 	$(UV) $(UPGRADE) requirements/sam.in -o requirements/sam.txt
+	$(UV) $(UPGRADE) requirements/dlt.in -o requirements/dlt.txt
 	@rm -r .venv-lock

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from local.embedded_postgres import embedded_postgres
 
 _ROUNDS: Final = 5
 _USERS: Final = 400
+_CREATED_AT: Final = 1_767_225_600_000  # 2026, Unix ms
 _BARE_TABLE: Final = "CREATE TABLE bare (LIKE users INCLUDING ALL)"
 _BARE_INSERT: Final = """
     INSERT INTO bare (id, email, first_name, last_name, name, username, phone_number,
@@ -46,7 +46,7 @@ def _round(database: Database, number: int) -> dict[str, float]:
     people = [_user(number * _USERS + i) for i in range(_USERS)]
     changed = [p.model_copy(update={"first_name": "Changed"}) for p in people]
     for person, change in zip(people, changed, strict=True):
-        change.updated_at = person.updated_at.replace(microsecond=1000)
+        change.updated_at = person.updated_at + 1
     rows = [_bare_row(person) for person in people]
 
     def insert(row: list[Any]) -> Callable[[psycopg.Connection], Any]:
@@ -72,17 +72,16 @@ def _median(work: Callable[[int], object]) -> float:
 
 def _bare_row(user: ClerkUser) -> list[Any]:
     names = (user.first_name, user.last_name, user.name, user.username)
-    rest = (user.phone_number, user.image_url, "{}", user.banned, user.created_at)
+    rest = (user.phone_number, user.image_url, "{}", user.banned, None)
     return [user.id, user.email, *names, *rest]
 
 
 def _user(number: int) -> ClerkUser:
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
     return ClerkUser.model_validate(
         {
             "id": f"user_{number:027d}",
-            "updated_at": moment,
-            "created_at": moment,
+            "updated_at": _CREATED_AT,
+            "created_at": _CREATED_AT,
             "first_name": "Noor",
             "last_name": "Castell",
             "image_url": "https://img.example.com/" + "x" * 80,

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import math
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -57,6 +59,18 @@ DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothi
 Force = Annotated[
     bool, typer.Option(help="Go on where a guard refuses: orphans, another instance.")
 ]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        envvar="CLERKSYNC_TIME_LIMIT",
+        metavar="SECONDS",
+        help="Stop after so long; the next run goes on from there.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")
+]
 EventFile = Annotated[
     Path, typer.Argument(help="A JSON file, or - for standard input.")
 ]
@@ -84,15 +98,25 @@ def sync(
     *,
     dry_run: DryRun = False,
     force: Force = False,
+    time_limit: TimeLimit = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make the table equal to Clerk, and delete who is gone."""
-    _bulk(BulkSyncRequest(mode=mode.value, dry_run=dry_run, force=force))
+    request = BulkSyncRequest(mode=mode.value, dry_run=dry_run, force=force)
+    _bulk(request, as_json=as_json, time_limit=time_limit)
 
 
 @app.command()
-def cleanup(*, dry_run: DryRun = False, force: Force = False) -> None:
+def cleanup(
+    *,
+    dry_run: DryRun = False,
+    force: Force = False,
+    time_limit: TimeLimit = None,
+    as_json: AsJson = False,
+) -> None:
     """Only delete who is gone from Clerk."""
-    _bulk(BulkSyncRequest(mode="cleanup", dry_run=dry_run, force=force))
+    request = BulkSyncRequest(mode="cleanup", dry_run=dry_run, force=force)
+    _bulk(request, as_json=as_json, time_limit=time_limit)
 
 
 @app.command("sync-user")
@@ -101,11 +125,15 @@ def sync_user(
     *,
     dry_run: DryRun = False,
     force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask Clerk for one user and write, or delete, it."""
     if not is_clerk_id(clerk_id):
         raise typer.BadParameter("a Clerk user id begins with user_")
-    _bulk(BulkSyncRequest(mode="user", user_id=clerk_id, dry_run=dry_run, force=force))
+    request = BulkSyncRequest(
+        mode="user", user_id=clerk_id, dry_run=dry_run, force=force
+    )
+    _bulk(request, as_json=as_json)
 
 
 @app.command()
@@ -173,12 +201,19 @@ def main() -> None:
     app()
 
 
-def _bulk(request: BulkSyncRequest) -> None:
+def _bulk(
+    request: BulkSyncRequest, *, as_json: bool, time_limit: float | None = None
+) -> None:
+    deadline = time.monotonic() + (time_limit or math.inf)
     with _stack() as settings, _database(settings) as database:
-        with shown_progress(out) as progress:
+        with shown_progress(err if as_json else out) as progress:
             clerk = ClerkApi(settings, BULK)
-            report = BulkSync(settings, database, clerk, progress).run(request)
-        show_report(out, report)
+            sync = BulkSync(settings, database, clerk, progress)
+            report = sync.run(request, deadline=deadline)
+        if as_json:
+            print(json.dumps(report.as_json()))
+        else:
+            show_report(out, report)
     if report.status != "completed":
         raise typer.Exit(1)
 

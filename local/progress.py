@@ -19,6 +19,26 @@ from clerksync.bulk_run import Report
 _LABELS = {"fetch": "reading Clerk", "sweep": "proving orphans"}
 _SECONDS_BETWEEN_LINES = 2.0
 
+_COUNTED = (
+    "fetched",
+    "created",
+    "updated",
+    "unchanged",
+    "skipped",
+    "failed",
+    "email_conflicts",
+    "orphans_found",
+    "deleted",
+    "requests",
+    "windows",
+    "users_per_second",
+    "plan_ms",
+    "fetch_ms",
+    "write_ms",
+    "sweep_ms",
+    "duration_ms",
+)
+
 Advance = Callable[[str, int, int], None]
 
 
@@ -62,27 +82,15 @@ def _lines(console: Console) -> Advance:
 
 def show_report(console: Console, report: Report) -> None:
     """The summary at the end of a run."""
-    counts = report.as_json()
     colour = {"completed": "green", "partial": "yellow"}.get(report.status, "red")
     mode = f"{report.mode}, dry run" if report.dry_run else report.mode
     console.print(f"[{colour}]{report.status}[/{colour}] ({mode})")
     if report.reason:
         console.print(report.reason, markup=False, soft_wrap=True)
+    counts = report.as_json()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
-    for name in (
-        "fetched",
-        "created",
-        "updated",
-        "unchanged",
-        "skipped",
-        "failed",
-        "email_conflicts",
-        "orphans_found",
-        "deleted",
-        "requests",
-        "duration_ms",
-    ):
+    for name in _COUNTED:
         table.add_row(name, str(counts[name]))
     console.print(table)

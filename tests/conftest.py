@@ -7,6 +7,7 @@ from itertools import count
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -16,6 +17,10 @@ from clerksync.user_table import UserTable
 from local.embedded_postgres import embedded_postgres
 
 _numbers = count()
+
+# How long an example takes tells of the machine, not of the code.
+settings.register_profile("clerksync", deadline=None)
+settings.load_profile("clerksync")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ SYNCED_TABLES = ("users", "rate_limits", "sync_state")
 
 def rows(
     connection: psycopg.Connection, table: str = "users"
-) -> dict[str, dict[str, Any]]:
+) -> dict[Any, dict[str, Any]]:
     """All rows by their key, which is the first column."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))

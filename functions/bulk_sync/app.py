@@ -1,15 +1,21 @@
 """The scheduled bulk sync, also to be invoked by hand with a mode."""
 
+import math
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from clerksync.bulk_run import BulkSyncRequest
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError
-from clerksync.observability import count, describe, flush_metrics, logger
+from clerksync.next_run import start_next_run
+from clerksync.observability import count_run, describe, flush_metrics, logger
 from clerksync.reconcile import BulkSync, Progress, ignore
 from clerksync.settings import Settings
+
+# For what is on its way when the time is over: a page, a batch, the ledger.
+_RESERVE_SECONDS: Final = 20
 
 settings = Settings()
 database = Database(lambda: settings.database_url)
@@ -21,13 +27,19 @@ class BulkSyncFailedError(Exception):
 
 
 def handler(
-    event: Mapping[str, Any] | None, _context: object, progress: Progress = ignore
+    event: Mapping[str, Any] | None, context: Any, progress: Progress = ignore
 ) -> dict[str, Any]:
     """The report of the run. Raises where there is no report: bad event, no settings,
-    no database; the message then holds no data."""
+    no database; the message then holds no data. A run that Lambda's time did not
+    suffice for starts the next one, which goes on from there."""
     try:
         request = BulkSyncRequest.from_event(event)
-        report = BulkSync(settings, database, clerk, progress).run(request).as_json()
+        at_most = settings.max_continuations
+        sync = BulkSync(settings, database, clerk, progress)
+        report = sync.run(request, deadline=_deadline(context))
+        if report.out_of_time and context is not None:
+            arn = context.invoked_function_arn
+            start_next_run(request, function_arn=arn, at_most=at_most)
     except ClerksyncError as error:
         logger.error("bulk sync failed", **describe(error))
         raise BulkSyncFailedError(str(error)) from None
@@ -35,11 +47,19 @@ def handler(
         logger.error("bulk sync failed", **describe(error))
         raise BulkSyncFailedError(f"{type(error).__name__}, see the log.") from None
     else:
-        log = logger.info if report["status"] == "completed" else logger.error
-        log("bulk sync ended", report=report)
-        for name in ("created", "updated", "deleted", "failed", "email_conflicts"):
-            count(f"BulkSync{name.title().replace('_', '')}", report[name])
-        return report
+        as_json = report.as_json()
+        log = logger.info if report.status == "completed" else logger.error
+        log("bulk sync ended", report=as_json)
+        count_run(as_json)
+        return as_json
     finally:
         flush_metrics()
         logger.remove_keys(["run_id"])
+
+
+def _deadline(context: Any) -> float:
+    """Of time.monotonic(). Without Lambda's context there is none."""
+    if context is None:
+        return math.inf
+    seconds: float = context.get_remaining_time_in_millis() / 1000
+    return time.monotonic() + max(seconds - _RESERVE_SECONDS, seconds / 2)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from clerksync.clerk_user import is_clerk_id
 from clerksync.errors import InvalidPayloadError
@@ -24,6 +24,8 @@ class BulkSyncRequest(BaseModel):
     user_id: str | None = None
     dry_run: bool = False
     force: bool = False
+    continuation: Annotated[int, Field(ge=0)] = 0
+    """How many runs before it ended for lack of time and started the next one."""
 
     @model_validator(mode="after")
     def _user_has_id(self) -> Self:
@@ -70,10 +72,28 @@ class Report:
     email_conflicts: int = 0
     orphans_found: int = 0
     requests: int = 0
+    windows: int = 0
+    """Into how many parts the instance's life was cut."""
+    users_per_second: int = 0
+    """Fetched, while users were being fetched and written."""
+    plan_ms: int = 0
+    """Whose instance is it, how many users, is there a walk to go on with?"""
+    fetch_ms: int = 0
+    """Fetching, with the writing that goes on at the same time."""
+    write_ms: int = 0
+    """Of these, how long the database was busy."""
+    sweep_ms: int = 0
     duration_ms: int = 0
+    continues: UUID | None = None
+    """The run whose walk this one goes on with."""
+    out_of_time: bool = False
+    """It ended because its time was over, and another run can go on from there."""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"run_id": str(self.run_id)}
+        ids = {"run_id": str(self.run_id), "continues": None}
+        if self.continues is not None:
+            ids["continues"] = str(self.continues)
+        return asdict(self) | ids
 
     def add(self, outcome: Outcome) -> None:
         """Count what was written. Whom a tombstone kept out the caller must count."""

@@ -1,13 +1,14 @@
 """The part of Clerk's Backend API that sync needs, and how to ask patiently."""
 
+import copy
 import json
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
@@ -23,13 +24,16 @@ from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidPayloadError,
+    OutOfTimeError,
 )
+from clerksync.rate_limiter import RateLimiter
 from clerksync.settings import Settings
 
 API_VERSION: Final = "2026-05-12"
 PAGE_LIMIT: Final = 500
 IDS_LIMIT: Final = 100
 _HINT: Final = "Check the network, CLERK_API_URL and CLERK_ISSUER, or try later."
+OUT_OF_TIME: Final = "The time of the run was over."
 _BACKOFF_SECONDS: Final = 0.5
 
 Answer = TypeVar("Answer")
@@ -53,28 +57,54 @@ INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=2, timeout_seconds
 BULK: Final = Patience(retries=5, longest_wait_seconds=300, timeout_seconds=30)
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    id: str
+    is_production: bool
+
+
 class ClerkApi:
     """One instance of Clerk, over kept-alive connections. Safe for threads.
 
     Every method raises ClerkUnavailableError when Clerk does not answer usefully, and
-    ClerkRequestError when it refuses: 401 for a wrong key, among others.
+    ClerkRequestError when it refuses: 401 for a wrong key, among others. All threads
+    keep one rate limit, and a 429 to one of them stops all for as long as it says.
     """
 
     def __init__(self, settings: Settings, patience: Patience) -> None:
         self._settings = settings
         self._patience = patience
         self._http = urllib3.PoolManager(
-            maxsize=16, timeout=patience.timeout_seconds, retries=False
+            maxsize=32, timeout=patience.timeout_seconds, retries=False
         )
+        self.rate_limiter = RateLimiter()
+        self._lock = threading.Lock()
+        self.deadline = math.inf
+        self._stopped = threading.Event()
         self.requests = 0
 
-    def instance_id(self) -> str:
-        """Which instance the secret key belongs to."""
-        return self._get("/v1/instance", (), _instance_id)
+    def for_run(self, deadline: float = math.inf) -> Self:
+        """The same connections and limit for one run, with a count of its own.
 
-    def count(self, *, created_before: datetime) -> int:
-        """How many users were created before a time of Clerk's clock."""
-        query = [("created_at_before", _milliseconds(created_before))]
+        After `deadline` (of time.monotonic()) or `stop` it asks no more: every method
+        raises OutOfTimeError.
+        """
+        api = copy.copy(self)
+        api.deadline = deadline
+        api._stopped = threading.Event()  # noqa: SLF001 - of this very class
+        api.requests = 0
+        return api
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def instance(self) -> Instance:
+        """Which instance the secret key belongs to."""
+        return self._get("/v1/instance", (), _instance)
+
+    def count(self, *, created_before: int) -> int:
+        """How many users were created before a time of Clerk's clock, in Unix ms."""
+        query = [("created_at_before", str(created_before))]
         return self._get("/v1/users/count", query, _total_count)
 
     def user(self, clerk_id: str) -> ClerkUser | None:
@@ -95,28 +125,34 @@ class ClerkApi:
         # Asked by id, the listing still obeys its limit, which is 10 unless told.
         query = [("limit", str(IDS_LIMIT)), *(("user_id", i) for i in clerk_ids)]
         page = self._get("/v1/users", query, parse_page)
-        if page.undecodable:
+        if page.unreadable:
             raise InvalidPayloadError("A user that was asked for by id is unreadable.")
         return page.users
 
     def created_page(
         self,
         *,
-        created_after: datetime | None,
-        created_before: datetime,
+        created_after: int | None,
+        created_before: int,
         starting_after: str | None,
-    ) -> Page:
-        """A page of the listing, oldest first, 500 users; a shorter one is the last."""
+        read: Callable[[bytes], Answer],
+    ) -> Answer:
+        """A page of the listing, oldest first, 500 users; a shorter one is the last.
+
+        Gives what `read` makes of it; where that raises InvalidPayloadError, the page
+        is asked for again. Bounds are Unix ms. Whether they are inclusive Clerk does
+        not say.
+        """
         query = [
             ("limit", str(PAGE_LIMIT)),
             ("order_by", "+created_at"),
-            ("created_at_before", _milliseconds(created_before)),
+            ("created_at_before", str(created_before)),
         ]
         if created_after is not None:
-            query.append(("created_at_after", _milliseconds(created_after)))
+            query.append(("created_at_after", str(created_after)))
         if starting_after is not None:
             query.append(("starting_after", starting_after))
-        return self._get("/v1/users", query, parse_page)
+        return self._get("/v1/users", query, read)
 
     def updated_page(self, *, offset: int) -> Page:
         """A page of the listing, last updated first. Clerk has no updated_at filter."""
@@ -142,27 +178,41 @@ class ClerkApi:
     def _get(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
-        tries, waited = 0, 0.0
+        tries, waited, problem = 0, 0.0, "too many requests"
         while True:
-            try:
-                return self._ask(path, query, decode)
-            except _TryAgainError as reason:
-                wait = reason.wait_seconds
-                if wait is None:
+            wait = self.rate_limiter.seconds_to_wait()
+            if not wait:
+                try:
+                    return self._ask(path, query, decode)
+                except _TryAgainError as reason:
+                    problem = str(reason)
+                    if reason.retry_after_seconds is not None:
+                        self.rate_limiter.pause(reason.retry_after_seconds)
+                        continue
                     tries += 1
                     spread = random.uniform(0.5, 1)  # noqa: S311 - no secret
                     wait = spread * _BACKOFF_SECONDS * 2**tries
-                patience = self._patience
-                waited += wait
-                if tries > patience.retries or waited > patience.longest_wait_seconds:
-                    message = f"Clerk cannot be asked: {reason}. {_HINT}"
-                    raise ClerkUnavailableError(message, wait) from None
-            time.sleep(wait)
+            waited += wait
+            patience = self._patience
+            if tries > patience.retries or waited > patience.longest_wait_seconds:
+                message = f"Clerk cannot be asked: {problem}. {_HINT}"
+                raise ClerkUnavailableError(message, wait)
+            self._sleep(wait)
+
+    def _sleep(self, seconds: float) -> None:
+        until = min(time.monotonic() + seconds, self.deadline)
+        self._stopped.wait(max(0.0, until - time.monotonic()))
+        self._check_time()
+
+    def _check_time(self) -> None:
+        if self._stopped.is_set() or time.monotonic() >= self.deadline:
+            raise OutOfTimeError(OUT_OF_TIME)
 
     def _ask(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
         """Ask once. Raises _TryAgainError where asking again may help."""
+        self._check_time()
         api = self._settings.clerk_api_url
         url = api + path if path.startswith("/") else path
         headers = {"accept": "application/json"}
@@ -171,7 +221,8 @@ class ClerkApi:
             headers["clerk-api-version"] = API_VERSION
         if query:
             url = f"{url}?{urlencode(query)}"
-        self.requests += 1
+        with self._lock:
+            self.requests += 1
         try:
             response = self._http.request("GET", url, headers=headers, redirect=False)
             if response.status == 200:
@@ -184,9 +235,9 @@ class ClerkApi:
 
 
 class _TryAgainError(Exception):
-    def __init__(self, problem: str, wait_seconds: float | None = None) -> None:
+    def __init__(self, problem: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(problem)
-        self.wait_seconds = wait_seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
@@ -217,16 +268,12 @@ def _error_code(response: urllib3.BaseHTTPResponse) -> str:
         return "no error code"
 
 
-def _instance_id(body: bytes) -> str:
-    instance = parse_json(body)["id"]
-    if not isinstance(instance, str):
+def _instance(body: bytes) -> Instance:
+    instance = parse_json(body)
+    if not isinstance(instance["id"], str):
         raise TypeError("not an id")
-    return instance
+    return Instance(instance["id"], instance.get("environment_type") == "production")
 
 
 def _total_count(body: bytes) -> int:
     return int(parse_json(body)["total_count"])
-
-
-def _milliseconds(moment: datetime) -> str:
-    return str(round(moment.timestamp() * 1000))

@@ -2,15 +2,15 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
-    AwareDatetime,
+    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -20,13 +20,24 @@ from pydantic_core import ValidationError, from_json
 from clerksync.errors import InvalidPayloadError
 from clerksync.observability import count
 
-# Clerk's timestamps are int64 milliseconds. Some of its own examples show seconds:
-# pydantic reads numbers above 2e10 as milliseconds and smaller ones as seconds.
-Timestamp = AwareDatetime
+_NO_MILLISECONDS = 20_000_000_000
+_YEAR_10000 = 253_402_300_800_000
+
+
+def _milliseconds(timestamp: int) -> int:
+    """Clerk's timestamps are Unix milliseconds. Some of its own examples show seconds:
+    whatever would be before September 1970 counts as those."""
+    return timestamp if timestamp > _NO_MILLISECONDS else timestamp * 1000
+
+
+# Integers as they come: two datetimes would cost a third of reading a user.
+Timestamp = Annotated[
+    int, Field(strict=True, ge=0, lt=_YEAR_10000), AfterValidator(_milliseconds)
+]
+"""Unix milliseconds of Clerk's clock."""
 CLERK_ID_PATTERN = "user_[A-Za-z0-9_]+"
 _CLERK_ID = re.compile(CLERK_ID_PATTERN)
 _CLERK_ID_LENGTH = 255
-Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 # A NUL character is legal in JSON and impossible in Postgres. The group keeps escaped
 # backslashes before it: the JSON text \\u0000 is a backslash and five harmless letters.
@@ -74,13 +85,14 @@ class ClerkUser(BaseModel):
     primary_phone_number_id: str | None = None
     email_addresses: list[_EmailAddress] | None = None
     phone_numbers: list[_PhoneNumber] | None = None
-    public_metadata: Metadata = Field(default_factory=dict)
+    public_metadata: dict[str, Any] | None = None
     banned: bool | None = None
 
-    @cached_property
+    @property
     def email(self) -> str | None:
+        primary = self.primary_email_address_id
         for address in self.email_addresses or ():
-            if address.id == self.primary_email_address_id:
+            if address.id == primary:
                 return address.email_address or None
         return None
 
@@ -94,10 +106,12 @@ class ClerkUser(BaseModel):
     @property
     def name(self) -> str | None:
         """First and last name, else username, else the email up to the @."""
-        full = " ".join(part for part in (self.first_name, self.last_name) if part)
-        if full or self.username:
-            return full or self.username
-        return self.email.partition("@")[0] if self.email else None
+        if self.first_name and self.last_name:
+            return f"{self.first_name} {self.last_name}"
+        name = self.first_name or self.last_name or self.username
+        if name or not self.email:
+            return name or None
+        return self.email.partition("@")[0]
 
 
 def without_nul(body: bytes) -> bytes:
@@ -149,18 +163,32 @@ def parse_user(data: Any) -> ClerkUser:
         raise InvalidPayloadError("Not a Clerk user: no JSON can hold it.") from None
 
 
+@dataclass(slots=True)
+class Unreadable:
+    """What can be made out of a user that cannot be read as a whole."""
+
+    id: str | None = None
+    created_at: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of Clerk's user listing."""
 
     users: list[ClerkUser]
+    unreadable: list[Unreadable]
     ids: list[str]
     """Of all users whose id can be read, in the order of the listing."""
-    undecodable: int = 0
-    """Users that cannot be read."""
 
     def __len__(self) -> int:
-        return len(self.users) + self.undecodable
+        return len(self.users) + len(self.unreadable)
+
+    def only(self, belongs: Callable[[int | None], bool]) -> "Page":
+        """The part of it whose `created_at` passes a test."""
+        users = [user for user in self.users if belongs(user.created_at)]
+        unreadable = [user for user in self.unreadable if belongs(user.created_at)]
+        own = {user.id for user in users} | {user.id for user in unreadable}
+        return Page(users, unreadable, [i for i in self.ids if i in own])
 
 
 def parse_page(body: bytes) -> Page:
@@ -173,7 +201,7 @@ def parse_page(body: bytes) -> Page:
         users = _page_adapter().validate_json(body)
     except ValidationError:
         return _parse_one_by_one(body)
-    return Page(users, [user.id for user in users])
+    return Page(users, [], [user.id for user in users])
 
 
 @cache
@@ -187,11 +215,29 @@ def _parse_one_by_one(body: bytes) -> Page:
     if not isinstance(items, list):
         raise InvalidPayloadError("Clerk's user listing is not a JSON array.")
     users: list[ClerkUser] = []
+    unreadable: list[Unreadable] = []
     ids: list[str] = []
     for item in items:
-        with suppress(InvalidPayloadError):
+        try:
             users.append(parse_user(item))
-        clerk_id = item.get("id") if isinstance(item, dict) else None
-        if isinstance(clerk_id, str) and is_clerk_id(clerk_id):
-            ids.append(clerk_id)
-    return Page(users, ids, undecodable=len(items) - len(users))
+            ids.append(users[-1].id)
+        except InvalidPayloadError:
+            unreadable.append(_made_out(item))
+            if (clerk_id := unreadable[-1].id) is not None:
+                ids.append(clerk_id)
+    return Page(users, unreadable, ids)
+
+
+def _made_out(item: Any) -> Unreadable:
+    if not isinstance(item, dict):
+        return Unreadable()
+    clerk_id = item.get("id")
+    made_out = Unreadable(id=clerk_id if is_clerk_id(clerk_id) else None)
+    with suppress(ValidationError):
+        made_out.created_at = _timestamp().validate_python(item.get("created_at"))
+    return made_out
+
+
+@cache
+def _timestamp() -> TypeAdapter[int]:
+    return TypeAdapter(Timestamp)

@@ -49,6 +49,10 @@ class ClerkRequestError(ClerksyncError):
         self.status = status
 
 
+class OutOfTimeError(ClerksyncError):
+    """The time of this run is over: what is left is for the next."""
+
+
 class SchemaOutdatedError(ClerksyncError):
     """The database is behind the code."""
 

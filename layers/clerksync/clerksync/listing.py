@@ -1,14 +1,15 @@
 """Walks over Clerk's user listing that survive what happens to users meanwhile."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
 from clerksync.clerk_api import PAGE_LIMIT, ClerkApi
 from clerksync.clerk_user import Page
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
+from clerksync.windows import Window
 
-_MILLISECOND: Final = timedelta(milliseconds=1)
+Result = TypeVar("Result")
+
 # Clerk does not say how it refuses a cursor whose user is gone.
 _LOST_CURSOR: Final = frozenset({400, 404, 410, 422})
 _LOST: Final = "Clerk's listing loses its place again and again."
@@ -16,51 +17,43 @@ _LOST: Final = "Clerk's listing loses its place again and again."
 _OFFSET_OVERLAP: Final = 20
 
 
-def created_pages(clerk: ClerkApi, *, created_before: datetime) -> Iterator[Page]:
-    """Every user created before a time of Clerk's clock, oldest first.
+def next_page(
+    clerk: ClerkApi, window: Window, read: Callable[[bytes], Result]
+) -> Result:
+    """What `read` makes of the page after those that the window's walk has seen.
 
     A user who lives throughout the walk is in one of the pages; after a lost cursor,
     some users are in two.
     """
-    created_after: datetime | None = None
-    cursors: list[str] = []
-    newest: datetime | None = None
     while True:
         try:
-            page = clerk.created_page(
-                created_after=created_after,
-                created_before=created_before,
-                starting_after=cursors[-1] if cursors else None,
+            return clerk.created_page(
+                created_after=window.asked_after,
+                created_before=window.asked_until,
+                starting_after=window.cursors[-1] if window.cursors else None,
+                read=read,
             )
         except ClerkRequestError as error:
-            if not cursors or error.status not in _LOST_CURSOR:
+            if not window.cursors or error.status not in _LOST_CURSOR:
                 raise
             # The cursor's user was deleted: go on from one before, in growing steps.
-            # With none of them left, from the page's last millisecond, whether Clerk
-            # takes that bound as inclusive or not.
-            cursors.pop()
-            if not cursors:
-                if newest is None or created_after == newest - _MILLISECOND:
-                    raise ClerkUnavailableError(_LOST) from error
-                created_after = newest - _MILLISECOND
-            continue
-        yield page
-        if len(page) < PAGE_LIMIT:
-            return
-        if not page.ids:
-            raise ClerkUnavailableError(_LOST)
-        cursors = _cursors(page.ids)
-        newest = max((u.created_at for u in page.users if u.created_at), default=newest)
+            window.cursors.pop()
+            if not window.cursors:
+                _restart(window)
 
 
-def _cursors(ids: list[str]) -> list[str]:
-    """The first id, and those 256, 128, … 2 and 1 from the end: the last is best."""
-    steps = [2**power for power in range(len(ids).bit_length())]
-    return [ids[0], *(ids[-step] for step in reversed(steps) if step < len(ids))]
+def _restart(window: Window) -> None:
+    """Go on without a cursor, from the last millisecond that was seen, whether Clerk
+    takes that bound as inclusive or not."""
+    place = window.place
+    if place is None or place.reached == window.restarted_from:
+        raise ClerkUnavailableError(_LOST)
+    window.restarted_from = place.reached
+    window.asked_after, window.asked_until = place.reached - 1, window.end
 
 
-def updated_pages(clerk: ClerkApi, *, since: datetime) -> Iterator[Page]:
-    """Every user updated since a time of Clerk's clock, last updated first.
+def updated_pages(clerk: ClerkApi, *, since: int) -> Iterator[Page]:
+    """Every user updated since a time of Clerk's clock (Unix ms), last updated first.
 
     Clerk has no filter and no cursor for this, only an offset. Users updated meanwhile
     move to the front and push others back: some come twice. Users deleted meanwhile

@@ -1,6 +1,7 @@
 """Logger and metrics, made once. Ids and counts only: never emails, names or tokens."""
 
 import traceback
+from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
@@ -17,6 +18,17 @@ metrics: Final = Metrics(namespace=SERVICE, service=SERVICE)
 
 def count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def count_run(report: Mapping[str, Any]) -> None:
+    """The numbers of a bulk run as BulkSyncCreated and so on, and how it ended, as
+    BulkSyncRunCompleted and so on."""
+    count(f"BulkSyncRun{report['status'].title()}")
+    for name, value in report.items():
+        if type(value) is int:
+            unit = MetricUnit.Milliseconds if name.endswith("_ms") else MetricUnit.Count
+            metric = "".join(w.title() for w in name.removesuffix("_ms").split("_"))
+            metrics.add_metric(name=f"BulkSync{metric}", unit=unit, value=value)
 
 
 def flush_metrics() -> None:

@@ -1,21 +1,19 @@
 """Bulk sync: make the table equal to Clerk, and find what the other doors missed."""
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from clerksync.bulk_run import BulkSyncRequest, Report
-from clerksync.clerk_api import IDS_LIMIT, ClerkApi
-from clerksync.clerk_user import ClerkUser, Page
+from clerksync.bulk_writer import CLERK_ERRORS, BulkWriter
+from clerksync.clerk_api import ClerkApi
 from clerksync.database import Database
-from clerksync.errors import (
-    ClerkRequestError,
-    ClerkUnavailableError,
-    InvalidPayloadError,
-)
-from clerksync.listing import created_pages, updated_pages
+from clerksync.errors import OutOfTimeError
+from clerksync.fetch import fetch_pages, fetch_windows
+from clerksync.listing import updated_pages
 from clerksync.observability import logger
 from clerksync.orphan_sweep import (
     Sweep,
@@ -23,16 +21,15 @@ from clerksync.orphan_sweep import (
     restore_companions,
     sweep_orphans,
 )
+from clerksync.rate_limiter import limit_of
 from clerksync.run_ledger import RunLedger
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
+from clerksync.windows import Windows
 
 Progress = Callable[[str, int, int], None]
 """Told of a phase (fetch, sweep), how many are done, and how many there are."""
 
-_CLERK_ERRORS: Final = (ClerkUnavailableError, ClerkRequestError, InvalidPayloadError)
-# Large enough that planning and committing do not count, small enough for memory.
-_BATCH: Final = 10_000
 # Clerk's clock against the database's, and events on their way when a run began.
 _OVERLAP: Final = timedelta(minutes=10)
 
@@ -56,55 +53,87 @@ class BulkSync:
     ) -> None:
         self._only_instance = settings.instance_id
         self._max_orphan_ratio = settings.max_orphan_ratio
+        self._workers = settings.workers
+        self._rate_limit = settings.clerk_rate_limit
         self._database = database
-        self._clerk = clerk
+        self._all_runs_clerk = clerk
         self._progress = progress
         self._users = UserTable.from_settings(database, settings)
         self._ledger = RunLedger(database, settings.schema)
 
-    def run(self, request: BulkSyncRequest) -> Report:
+    def run(self, request: BulkSyncRequest, *, deadline: float = math.inf) -> Report:
         """Do what was asked for, and record it in the ledger.
 
-        What goes wrong at Clerk ends in the report, as failed or partial. Raises what
-        the database raises: without it there is no ledger to tell.
+        At the `deadline` (of time.monotonic()) it stops, and the next run of the same
+        mode goes on from there; the same after an error. What goes wrong at Clerk ends
+        in the report, as failed or partial. Raises what the database raises: without
+        it there is no ledger to tell.
         """
-        began, requests = time.monotonic(), self._clerk.requests
-        run = self._ledger.begin(request.mode, dry_run=request.dry_run)
-        report = Report(run.run_id, request.mode, dry_run=request.dry_run)
-        self._run, self._request, self._report = run, request, report
-        logger.append_keys(run_id=str(run.run_id))
+        self._began, self._request = time.monotonic(), request
+        self._clerk = self._all_runs_clerk.for_run(deadline)
+        self._windows: Windows | None = None
+        self._run = self._ledger.begin(request.mode, dry_run=request.dry_run)
+        self._report = Report(self._run.run_id, request.mode, dry_run=request.dry_run)
+        logger.append_keys(run_id=str(self._run.run_id))
         try:
             self._dispatch()
-        except _CLERK_ERRORS as error:
-            report.fall_short("partial" if report.fetched else "failed", str(error))
+        except CLERK_ERRORS as error:
+            checkpoint = self._checkpoint()
+            seen = self._report.fetched or checkpoint
+            self._report.fall_short("partial" if seen else "failed", str(error))
+            if checkpoint and isinstance(error, OutOfTimeError):
+                self._report.out_of_time = True
+            self._finish(checkpoint)
         except BaseException as error:  # Ctrl-C too: the ledger shall not say running
-            report.fall_short("failed", f"{type(error).__name__}, see the log.")
+            self._report.fall_short("failed", f"{type(error).__name__}, see the log.")
             with suppress(Exception):  # the database may be what is gone
-                self._ledger.finish(run, report.status, report.as_json())
+                self._finish(self._checkpoint())
             raise
+        else:
+            self._finish(None)
+        return self._report
+
+    def _finish(self, checkpoint: dict[str, Any] | None) -> None:
+        report = self._report
         if report.failed:
             reason = f"{report.failed} users could not be written, see the log."
             report.fall_short("partial", reason)
-        report.requests = self._clerk.requests - requests
-        report.duration_ms = round((time.monotonic() - began) * 1000)
-        self._ledger.finish(run, report.status, report.as_json())
-        return report
+        if checkpoint is not None:
+            report.fall_short("partial", "The next run goes on from there.")
+        if self._windows is not None:
+            report.windows = len(list(self._windows))
+        if report.fetch_ms:
+            report.users_per_second = report.fetched * 1000 // report.fetch_ms
+        report.requests = self._clerk.requests
+        report.duration_ms = _ms_since(self._began)
+        self._ledger.finish(self._run, report.status, report.as_json(), checkpoint)
+
+    def _checkpoint(self) -> dict[str, Any] | None:
+        """Where the walk stands, if there is anything to go on from."""
+        if self._windows is None or self._request.dry_run:
+            return None
+        windows = self._windows.as_json()
+        if not any("reached" in window or "done" in window for window in windows):
+            return None
+        return {"expected": self._expected, "windows": windows}
 
     def _dispatch(self) -> None:
-        instance = self._clerk.instance_id()
-        if not self._is_accepted(instance):
+        instance = self._clerk.instance()
+        self._clerk.rate_limiter.set_limit(
+            self._rate_limit or limit_of(is_production=instance.is_production)
+        )
+        if not self._is_accepted(instance.id):
             return
         if self._request.mode == "user" and self._request.user_id is not None:
             self._sync_user(self._request.user_id)
             return
         watermark = None
         if self._request.mode == "incremental":
-            watermark = self._ledger.watermark(instance)
+            watermark = self._ledger.watermark(instance.id)
         if watermark is None:
-            self._walk_everything()
+            self._walk_everything(instance.id)
         else:
-            since = watermark - _OVERLAP
-            self._apply(updated_pages(self._clerk, since=since), expected=0)
+            self._walk_changes(since=_unix_ms(watermark - _OVERLAP))
 
     def _is_accepted(self, instance: str) -> bool:
         """Whether the key's instance is the one whose users the table holds."""
@@ -122,81 +151,74 @@ class BulkSync:
         )
         return False
 
-    def _walk_everything(self) -> None:
-        # Until the run began, and that millisecond too.
-        created_before = self._run.started_at + timedelta(milliseconds=1)
-        expected = self._clerk.count(created_before=created_before)
-        pages = created_pages(self._clerk, created_before=created_before)
-        self._apply(pages, expected=expected)
+    def _walk_changes(self, *, since: int) -> None:
+        writer = self._writer()
+        self._report.plan_ms = _ms_since(self._began)
+        pages = updated_pages(self._clerk, since=since)
+        writer.consume(
+            fetch_pages(self._clerk, pages, writer.prepare),
+            progress=lambda fetched: self._progress("fetch", fetched, fetched),
+        )
+
+    def _walk_everything(self, instance: str) -> None:
+        windows = self._take_over(instance) or self._begin_walk()
+        self._windows, writer = windows, self._writer()
+        self._report.plan_ms = _ms_since(self._began)
+        known = self._ledger.count_listed(self._run) if self._report.continues else 0
+        writer.consume(
+            fetch_windows(self._clerk, windows, writer.prepare, workers=self._workers),
+            progress=lambda fetched: self._progress(
+                "fetch", known + fetched, max(self._expected, known + fetched)
+            ),
+        )
         # Who was there from beginning to end is in both counts, and must be listed.
-        expected = min(expected, self._clerk.count(created_before=created_before))
+        now = self._clerk.count(created_before=self._created_before())
         listed = self._ledger.count_listed(self._run)
-        if listed < expected:
-            reason = f"Clerk counts {expected} users and listed {listed}. Run again."
+        if listed < min(self._expected, now):
+            reason = f"Clerk counts {now} users and listed {listed}. Run again."
             self._report.fall_short("partial", reason)
         elif self._request.mode != "incremental":
             self._sweep(listed)
 
-    def _apply(self, pages: Iterator[Page], *, expected: int) -> None:
-        """Note every id of the listing and, unless cleaning up, write the users.
-
-        A listing that breaks off raises, after what it gave has been written.
-        """
-        report = self._report
-        ids: list[str] = []
-        users: list[ClerkUser] = []
-        broken_off: Exception | None = None
-        try:
-            for page in pages:
-                report.fetched += len(page)
-                ids += page.ids
-                if self._request.mode != "cleanup":
-                    users += page.users
-                    report.failed += page.undecodable
-                if len(ids) >= _BATCH:
-                    batch, ids, users = (ids, users), [], []
-                    self._write(*batch)
-                self._progress("fetch", report.fetched, max(expected, report.fetched))
-        except _CLERK_ERRORS as error:
-            broken_off = error
-        self._write(ids, users)
-        if broken_off is not None:
-            raise broken_off
-
-    def _write(self, ids: list[str], users: list[ClerkUser]) -> None:
-        self._ledger.record_listed(self._run, ids)
-        tombstoned = self._upsert(users)
-        try:
-            while tombstoned:
-                self._confirm(tombstoned[:IDS_LIMIT])
-                tombstoned = tombstoned[IDS_LIMIT:]
-        finally:
-            self._report.skipped += len(tombstoned)
-
-    def _confirm(self, clerk_ids: list[str]) -> None:
-        """Listed, and deleted here: only Clerk's answer by id, asked now, counts."""
-        confirmed_at = self._users.clock()
-        known = self._clerk.users_by_id(clerk_ids)
-        still_deleted = self._upsert(known, confirmed_at=confirmed_at)
-        self._report.skipped += len(clerk_ids) - len(known) + len(still_deleted)
-
-    def _upsert(
-        self, users: list[ClerkUser], *, confirmed_at: datetime | None = None
-    ) -> list[str]:
-        """Write and count; gives the ids that a tombstone kept out, uncounted."""
-        outcome = self._users.upsert_many(
-            users, confirmed_at=confirmed_at, dry_run=self._request.dry_run
+    def _take_over(self, instance: str) -> Windows | None:
+        """The windows of a walk that another run has left unfinished."""
+        if self._request.dry_run:
+            return None
+        taken_over = self._ledger.take_over(
+            self._run, mode=self._request.mode, instance_id=instance
         )
-        self._report.add(outcome)
-        return outcome.tombstoned
+        if taken_over is None:
+            return None
+        self._run, checkpoint = taken_over
+        self._report.continues = self._run.walk_id
+        self._expected = checkpoint["expected"]
+        return Windows.from_json(checkpoint["windows"])
+
+    def _begin_walk(self) -> Windows:
+        self._expected = self._clerk.count(created_before=self._created_before())
+        return Windows.until(self._created_before())
+
+    def _created_before(self) -> int:
+        """Until the walk began, and that millisecond too. Unix ms."""
+        return _unix_ms(self._run.walk_began_at) + 1
+
+    def _writer(self) -> BulkWriter:
+        return BulkWriter(
+            users=self._users,
+            ledger=self._ledger,
+            clerk=self._clerk,
+            run=self._run,
+            request=self._request,
+            report=self._report,
+        )
 
     def _sync_user(self, clerk_id: str) -> None:
         confirmed_at = self._users.clock()
         user = self._clerk.user(clerk_id)
         if user is not None:
             self._report.fetched = 1
-            still_deleted = self._upsert([user], confirmed_at=confirmed_at)
-            self._report.skipped += len(still_deleted)
+            tombstoned = self._writer().upsert([user], confirmed_at=confirmed_at)
+            self._report.skipped += len(tombstoned)
             return
         self._report.reason = "Clerk does not know this user."
         sweep = Sweep(orphans=1 if self._users.find(clerk_id) else 0)
@@ -205,7 +227,7 @@ class BulkSync:
         self._tell(sweep)
 
     def _sweep(self, listed: int) -> None:
-        sweep = Sweep()
+        began, sweep = time.monotonic(), Sweep()
         try:
             sweep_orphans(
                 self._run,
@@ -219,10 +241,11 @@ class BulkSync:
                 dry_run=self._request.dry_run,
                 progress=lambda done, total: self._progress("sweep", done, total),
             )
+            if not self._request.dry_run:
+                restore_companions(self._database, self._users)
         finally:
             self._tell(sweep)
-        if not self._request.dry_run:
-            restore_companions(self._database, self._users)
+            self._report.sweep_ms = _ms_since(began)
 
     def _tell(self, sweep: Sweep) -> None:
         """Take what a sweep did into the report."""
@@ -242,3 +265,11 @@ class BulkSync:
         if sweep.failed:
             reason = f"{len(sweep.failed)} users could not be deleted, see the log."
             report.fall_short("partial", reason)
+
+
+def _unix_ms(moment: datetime) -> int:
+    return math.floor(moment.timestamp() * 1000)
+
+
+def _ms_since(moment: float) -> int:
+    return round((time.monotonic() - moment) * 1000)

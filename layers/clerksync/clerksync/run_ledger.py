@@ -1,7 +1,7 @@
 """The ledger of bulk runs, and what the runs in progress have listed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -12,16 +12,48 @@ from psycopg.types.json import Jsonb
 from clerksync.database import Database
 
 _BEGIN: LiteralString = """
-    WITH forgotten AS (  -- what runs that were killed had listed
+    WITH forgotten AS (  -- of runs that were killed, and of walks nobody went on with
         DELETE FROM {listed} AS l USING {runs} AS r
         WHERE r.run_id = l.run_id AND r.started_at < now() - interval '1 day'
     )
     INSERT INTO {runs} (mode, dry_run) VALUES (%s, %s) RETURNING run_id, started_at
 """
+# A walk is taken over once: who comes second begins anew, and so does who comes after
+# a completed run, or after another instance had the table.
+_TAKE_OVER: LiteralString = """
+    WITH unfinished AS (
+        SELECT r.run_id, r.checkpoint, walk.run_id AS walk_id, walk.started_at
+        FROM {runs} AS r
+        JOIN {runs} AS walk ON walk.run_id = coalesce(r.continues, r.run_id)
+        WHERE r.checkpoint IS NOT NULL AND r.status <> 'running'
+          AND r.mode = %(mode)s AND r.instance_id = %(instance_id)s
+          AND walk.started_at > now() - interval '1 day'
+          AND NOT EXISTS (
+              SELECT FROM {runs} AS c
+              WHERE c.started_at > walk.started_at AND NOT c.dry_run
+                AND (c.instance_id <> r.instance_id
+                     OR (c.status = 'completed' AND c.mode = r.mode))
+          )
+        ORDER BY r.started_at DESC
+        LIMIT 1
+        FOR UPDATE OF r SKIP LOCKED
+    ), given_away AS (
+        UPDATE {runs} AS r SET checkpoint = NULL
+        FROM unfinished WHERE r.run_id = unfinished.run_id
+    )
+    UPDATE {runs} AS r SET continues = unfinished.walk_id
+    FROM unfinished
+    WHERE r.run_id = %(run_id)s
+    RETURNING unfinished.walk_id, unfinished.started_at, unfinished.checkpoint
+"""
 _FINISH: LiteralString = """
-    WITH forgotten AS (DELETE FROM {listed} WHERE run_id = %(run_id)s)
+    WITH forgotten AS (
+        DELETE FROM {listed}
+        WHERE run_id = %(walk_id)s AND %(checkpoint)s::jsonb IS NULL
+    )
     UPDATE {runs}
-    SET status = %(status)s, finished_at = clock_timestamp(), report = %(report)s
+    SET status = %(status)s, finished_at = clock_timestamp(), report = %(report)s,
+        checkpoint = %(checkpoint)s
     WHERE run_id = %(run_id)s
 """
 _ACCEPTED_INSTANCE: LiteralString = """
@@ -34,12 +66,14 @@ _ACCEPT_INSTANCE: LiteralString = """
     UPDATE {runs} SET instance_id = %s WHERE run_id = %s
 """
 _WATERMARK: LiteralString = """
-    SELECT max(started_at) FROM {runs}
-    WHERE instance_id = %s AND status = 'completed' AND NOT dry_run
-      AND mode IN ('full', 'incremental')
+    SELECT max(walk.started_at)
+    FROM {runs} AS r
+    JOIN {runs} AS walk ON walk.run_id = coalesce(r.continues, r.run_id)
+    WHERE r.instance_id = %s AND r.status = 'completed' AND NOT r.dry_run
+      AND r.mode IN ('full', 'incremental')
 """
 _LIST: LiteralString = """
-    INSERT INTO {listed} (run_id, clerk_ids) VALUES (%s, %s)
+    INSERT INTO {listed} (run_id, clerk_ids) VALUES (%s, string_to_array(%s, ','))
 """
 _COUNT_LISTED: LiteralString = """
     SELECT count(DISTINCT clerk_id)
@@ -51,7 +85,9 @@ _COUNT_LISTED: LiteralString = """
 @dataclass(frozen=True, slots=True)
 class Run:
     run_id: UUID
-    started_at: datetime
+    walk_id: UUID
+    """The run that began the walk: this one, or the one it goes on with."""
+    walk_began_at: datetime
     """The database's clock."""
 
 
@@ -64,13 +100,42 @@ class RunLedger:
         }
 
     def begin(self, mode: str, *, dry_run: bool) -> Run:
-        return Run(*self._one(_BEGIN, [mode, dry_run]))
+        run_id, started_at = self._one(_BEGIN, [mode, dry_run])
+        return Run(run_id, run_id, started_at)
 
-    def finish(self, run: Run, status: str, report: dict[str, Any]) -> None:
-        """Record how a run ended, and forget what it had listed."""
+    def take_over(
+        self, run: Run, *, mode: str, instance_id: str
+    ) -> tuple[Run, dict[str, Any]] | None:
+        """Go on with a walk that another run left unfinished within the last day.
+
+        Gives the run as one that continues, and the checkpoint it begins with.
+        """
+        row = self._execute(
+            _TAKE_OVER,
+            {"run_id": run.run_id, "mode": mode, "instance_id": instance_id},
+        )
+        if row is None:
+            return None
+        walk_id, began_at, checkpoint = row
+        return replace(run, walk_id=walk_id, walk_began_at=began_at), checkpoint
+
+    def finish(
+        self,
+        run: Run,
+        status: str,
+        report: dict[str, Any],
+        checkpoint: dict[str, Any] | None = None,
+    ) -> None:
+        """Record how a run ended. Without a checkpoint, forget what it had listed."""
         self._execute(
             _FINISH,
-            {"run_id": run.run_id, "status": status, "report": Jsonb(report)},
+            {
+                "run_id": run.run_id,
+                "walk_id": run.walk_id,
+                "status": status,
+                "report": Jsonb(report),
+                "checkpoint": Jsonb(checkpoint) if checkpoint else None,
+            },
         )
 
     def accepted_instance(self) -> str | None:
@@ -87,10 +152,11 @@ class RunLedger:
         return watermark
 
     def record_listed(self, run: Run, clerk_ids: Sequence[str]) -> None:
-        self._execute(_LIST, [run.run_id, list(clerk_ids)])
+        # One text: as a list, each id would be looked at for what must be escaped.
+        self._execute(_LIST, [run.walk_id, ",".join(clerk_ids)])
 
     def count_listed(self, run: Run) -> int:
-        return int(self._one(_COUNT_LISTED, [run.run_id])[0])
+        return int(self._one(_COUNT_LISTED, [run.walk_id])[0])
 
     def _one(self, query: LiteralString, parameters: Any = None) -> tuple[Any, ...]:
         row = self._execute(query, parameters)

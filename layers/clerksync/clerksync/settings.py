@@ -114,6 +114,25 @@ class Settings:
         return ratio
 
     @property
+    def workers(self) -> int:
+        """How many threads read Clerk's listing at once."""
+        return self._number("CLERKSYNC_WORKERS", default=8, least=1, most=32)
+
+    @property
+    def clerk_rate_limit(self) -> int | None:
+        """Requests in 10 seconds; None leaves it to the kind of instance."""
+        if self._text("CLERKSYNC_RATE_LIMIT") is None:
+            return None
+        return self._number("CLERKSYNC_RATE_LIMIT", default=0, least=1, most=100_000)
+
+    @property
+    def max_continuations(self) -> int:
+        """How many further runs a run in Lambda may start that ran out of time."""
+        # Lambda takes longer chains for a loop and stops them after 16 invocations.
+        name = "CLERKSYNC_MAX_CONTINUATIONS"
+        return self._number(name, default=10, least=0, most=14)
+
+    @property
     def instance_id(self) -> str | None:
         return self._text("CLERKSYNC_INSTANCE_ID")
 
@@ -132,6 +151,16 @@ class Settings:
         if text not in _TRUE | _FALSE:
             raise InvalidSettingError(f"{name} must be true or false.")
         return text in _TRUE
+
+    def _number(self, name: str, *, default: int, least: int, most: int) -> int:
+        try:
+            number = int(self._text(name) or default)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            message = f"{name} must be a whole number from {least} to {most}."
+            raise InvalidSettingError(message)
+        return number
 
     def _from_secret(self, name: str) -> str | None:
         secret_id = os.environ.get("CLERKSYNC_SECRET_ID")

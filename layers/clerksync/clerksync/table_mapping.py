@@ -3,15 +3,18 @@
 The write path is built from a mapping and knows no column by name.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from psycopg import sql
 
 from clerksync.clerk_user import CLERK_ID_PATTERN, ClerkUser
 
-ColumnType = Literal["text", "jsonb", "boolean", "timestamptz"]
+ColumnType = Literal["text", "jsonb", "boolean", "timestamp"]
+"""What a column is for us; a timestamp comes as Unix milliseconds, as Clerk's do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class TableMapping:
     """A table with one row for each user, whose other columns have defaults."""
     companion_key: str
 
-    def values(self, user: ClerkUser) -> list[Any]:
-        """What the columns get for this user, in their order."""
-        return [getattr(user, column.source) for column in self.columns]
+    def reader(self) -> Callable[[ClerkUser], tuple[Any, ...]]:
+        """What gives id, version and the columns' values of a user, in their order."""
+        sources = [column.source for column in self.columns]
+        return attrgetter("id", "updated_at", *sources)
 
 
 DEFAULT: Final = TableMapping(
@@ -59,7 +63,7 @@ DEFAULT: Final = TableMapping(
         Column("image_url", "image_url"),
         Column("public_metadata", "public_metadata", "jsonb"),
         Column("banned", "banned", "boolean", personal=False),
-        Column("clerk_created_at", "created_at", "timestamptz", personal=False),
+        Column("clerk_created_at", "created_at", "timestamp", personal=False),
     ),
     tier="tier",
     created_at="created_at",

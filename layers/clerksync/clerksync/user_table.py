@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg import errors, sql
@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from clerksync import table_mapping
 from clerksync.clerk_user import ClerkUser
+from clerksync.copy_text import copy_line
 from clerksync.database import Database
 from clerksync.errors import InvalidPayloadError
 from clerksync.observability import describe, logger
@@ -23,6 +24,8 @@ from clerksync.settings import Settings
 from clerksync.table_mapping import TableMapping
 from clerksync.write_path import build
 
+# Large enough that the calls do not count, small enough for a socket's buffer.
+_LINES_AT_ONCE: Final = 500
 _UNSTORABLE = (
     psycopg.DataError,
     errors.ProgramLimitExceeded,  # an email too long for its index
@@ -68,6 +71,23 @@ class Outcome:
         return "skipped"
 
 
+# A user on the way to the staging table: id, version, and the row as COPY takes it.
+StagedRow = tuple[str, int, str]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Users made ready for writing, without touching the database."""
+
+    rows: list[StagedRow] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """What no row can hold: metadata nested too deep, say."""
+
+    def add(self, other: "Prepared") -> None:
+        self.rows += other.rows
+        self.failed += other.failed
+
+
 class UserTable:
     def __init__(
         self,
@@ -85,6 +105,12 @@ class UserTable:
         self._sql = build(mapping, schema)
         self.names = table_mapping.identifiers(mapping, schema)
         """Identifiers for composing queries about the same tables."""
+        self._read = mapping.reader()
+        self._json_positions = [
+            position
+            for position, column in enumerate(mapping.columns, start=2)
+            if column.type == "jsonb"
+        ]
         self._tier_metadata_key = tier_metadata_key
         self._flags = [require_email, tier_metadata_key is not None, default_tier]
         self._soft_delete = soft_delete
@@ -127,6 +153,39 @@ class UserTable:
             message = f"Postgres cannot store this user (SQLSTATE {error.sqlstate})."
             raise InvalidPayloadError(message) from None
 
+    def prepare(
+        self, users: Iterable[ClerkUser], *, confirmed_at: datetime | None = None
+    ) -> Prepared:
+        """What `upsert_prepared` needs to know of users. Safe for threads."""
+        prepared = Prepared()
+        for user in users:
+            try:
+                row = self._row(user, confirmed_at)
+                prepared.rows.append((user.id, user.updated_at, copy_line(row)))
+            except InvalidPayloadError as error:
+                logger.error("user not written", clerk_id=user.id, **describe(error))
+                prepared.failed.append(user.id)
+        return prepared
+
+    def upsert_prepared(self, prepared: Prepared, *, dry_run: bool = False) -> Outcome:
+        """Apply users in one transaction; of several versions of one, the newest.
+
+        Users that the table refuses end in `failed`, and the others are applied. A
+        dry run finds out what would happen and changes nothing.
+        """
+        newest: dict[str, StagedRow] = {}
+        for row in prepared.rows:
+            clerk_id, version, _ = row
+            known = newest.setdefault(clerk_id, row)
+            if known is not row and known[1] <= version:
+                newest[clerk_id] = row
+        outcome = Outcome(
+            unchanged=len(prepared.rows) - len(newest), failed=list(prepared.failed)
+        )
+        if newest:
+            outcome.add(self._upsert_rows(sorted(newest.values()), dry_run=dry_run))
+        return outcome
+
     def upsert_many(
         self,
         users: Iterable[ClerkUser],
@@ -134,30 +193,9 @@ class UserTable:
         confirmed_at: datetime | None = None,
         dry_run: bool = False,
     ) -> Outcome:
-        """Apply users in one transaction; of several versions of one, the newest.
-
-        Users that the table refuses end in `failed`, and the others are applied. A
-        dry run finds out what would happen and changes nothing.
-        """
-        newest: dict[str, ClerkUser] = {}
-        outcome = Outcome()
-        for user in users:
-            known = newest.setdefault(user.id, user)
-            if known is not user:
-                outcome.unchanged += 1
-                if known.updated_at <= user.updated_at:
-                    newest[user.id] = user
-        rows = []
-        for user in newest.values():
-            try:
-                rows.append(self._row(user, confirmed_at))
-            except InvalidPayloadError as error:
-                logger.error("user not written", clerk_id=user.id, **describe(error))
-                outcome.failed.append(user.id)
-        rows.sort(key=lambda row: row[0])
-        if rows:
-            outcome.add(self._upsert_rows(rows, dry_run=dry_run))
-        return outcome
+        """`prepare` and `upsert_prepared` in one."""
+        prepared = self.prepare(users, confirmed_at=confirmed_at)
+        return self.upsert_prepared(prepared, dry_run=dry_run)
 
     def delete(
         self, clerk_ids: Sequence[str], *, unless_synced_since: datetime | None = None
@@ -189,13 +227,15 @@ class UserTable:
 
         return self._database.run(work)
 
-    def _upsert_rows(self, rows: list[list[Any]], *, dry_run: bool) -> Outcome:
+    def _upsert_rows(self, rows: list[StagedRow], *, dry_run: bool) -> Outcome:
+
         def work(connection: psycopg.Connection) -> Outcome:
             with connection.transaction(force_rollback=dry_run):
                 connection.execute(self._sql.create_staging)
                 with connection.cursor().copy(self._sql.copy_staging) as copy:
-                    for row in rows:
-                        copy.write_row(row)
+                    for at in range(0, len(rows), _LINES_AT_ONCE):
+                        part = rows[at : at + _LINES_AT_ONCE]
+                        copy.write("".join([f"{line}\n" for _, _, line in part]))
                 call = self._sql.upsert_staged.call
                 return _outcome(_one(connection, call, self._flags))
 
@@ -203,30 +243,33 @@ class UserTable:
             return self._database.run(work)
         except _ROW_ERRORS as error:
             if len(rows) == 1:
-                logger.error("user not written", clerk_id=rows[0][0], **describe(error))
-                return Outcome(failed=[rows[0][0]])
+                failed = rows[0][0]
+                logger.error("user not written", clerk_id=failed, **describe(error))
+                return Outcome(failed=[failed])
             middle = len(rows) // 2
             outcome = self._upsert_rows(rows[:middle], dry_run=dry_run)
             outcome.add(self._upsert_rows(rows[middle:], dry_run=dry_run))
             return outcome
 
     def _row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
-        values = self._mapping.values(user)
-        for position, column in enumerate(self._mapping.columns):
-            if column.type == "jsonb":
-                values[position] = _json(values[position])
-        return [user.id, user.updated_at, confirmed_at, self._tier(user), *values]
+        row = [*self._read(user), confirmed_at, self._tier(user)]
+        for position in self._json_positions:
+            row[position] = _json(row[position])
+        return row
 
     def _tier(self, user: ClerkUser) -> str | None:
         if self._tier_metadata_key is None:
             return None
-        tier = user.public_metadata.get(self._tier_metadata_key)
+        tier = (user.public_metadata or {}).get(self._tier_metadata_key)
         return tier if isinstance(tier, str) and tier else None
+
+
+_encode: Final = json.JSONEncoder(allow_nan=False).encode
 
 
 def _json(value: Any) -> str:
     try:
-        return json.dumps(value, allow_nan=False)
+        return _encode(value) if value else "{}"
     except (ValueError, RecursionError) as error:
         message = "The metadata holds a number too large or is nested too deep."
         raise InvalidPayloadError(message) from error

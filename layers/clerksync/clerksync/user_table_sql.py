@@ -207,11 +207,13 @@ BEGIN
     END IF;
 
     IF created + updated < cardinality(_claimed) THEN
+        -- ANY is looked up in a hash table; a join that is thought to be of one row
+        -- would go through all claims for each user without an email.
         UPDATE {sync_state} AS s
         SET skipped = 'no email'
         FROM {incoming} AS i
-        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
         WHERE s.clerk_id = i.clerk_id AND i.{email} IS NULL
+          AND i.clerk_id = ANY (_claimed)
           AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id);
         GET DIAGNOSTICS _rowless = ROW_COUNT;
         skipped := skipped + _rowless;

@@ -13,11 +13,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import LiteralString
+from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.table_mapping import ColumnType, TableMapping, identifiers
+from clerksync.table_mapping import TableMapping, identifiers
 from clerksync.user_table_sql import DELETE, UPSERT
 
 _RESULT: LiteralString = """
@@ -53,33 +53,47 @@ class WritePath:
         return self.upsert_user, self.upsert_staged, self.delete_users
 
 
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A column of what a door hands over."""
+
+    name: str
+    type: LiteralString
+    read_as: LiteralString = "{}"
+
+
+_TIMESTAMP: Final = ("bigint", "to_timestamp({} / 1000.0::double precision)")
+
+
 @lru_cache
 def build(mapping: TableMapping, schema: str) -> WritePath:
     """Compose the write path. Pure: it touches no database."""
-    incoming: list[tuple[str, ColumnType]] = [
-        ("clerk_id", "text"),
-        ("clerk_updated_at", "timestamptz"),
-        ("confirmed_at", "timestamptz"),
-        ("tier", "text"),
-        *((column.name, column.type) for column in mapping.columns),
+    incoming = [
+        _Incoming("clerk_id", "text"),
+        _Incoming("clerk_updated_at", *_TIMESTAMP),
+        *(
+            _Incoming(column.name, *_TIMESTAMP)
+            if column.type == "timestamp"
+            else _Incoming(column.name, column.type)
+            for column in mapping.columns
+        ),
+        _Incoming("confirmed_at", "timestamptz"),
+        _Incoming("tier", "text"),
     ]
+    types = [field.type for field in incoming]
     parts = identifiers(mapping, schema) | _fragments(mapping)
     # A dot in its name keeps a parameter apart from columns and variables.
-    single = _joined(
-        sql.SQL("{} AS {}").format(sql.Identifier(f"in.{name}"), sql.Identifier(name))
-        for name, _ in incoming
-    )
-    staged = sql.SQL("pg_temp.clerksync_incoming")
-    columns = _joined(sql.Identifier(name) for name, _ in incoming)
+    single = sql.SQL("(SELECT {})").format(_read(incoming, prefix="in."))
+    table = sql.SQL("pg_temp.clerksync_incoming")
+    staged = sql.SQL("(SELECT {} FROM {})").format(_read(incoming), table)
+    columns = _joined(sql.Identifier(field.name) for field in incoming)
     return WritePath(
         upsert_user=_function(
             schema,
             "clerksync_upsert_user",
             _declared(incoming, prefix="in.") + sql.SQL(", " + _FLAGS + ", " + _RESULT),
-            sql.SQL(UPSERT).format(
-                incoming=sql.SQL("(SELECT {})").format(single), **parts
-            ),
-            arguments=[*(type_ for _, type_ in incoming), "boolean", "boolean", "text"],
+            sql.SQL(UPSERT).format(incoming=single, **parts),
+            arguments=[*types, "boolean", "boolean", "text"],
         ),
         upsert_staged=_function(
             schema,
@@ -87,8 +101,10 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             sql.SQL(_FLAGS + ", " + _RESULT),
             sql.SQL(UPSERT).format(incoming=staged, **parts),
             arguments=["boolean", "boolean", "text"],
-            # Batches differ in size a thousandfold: no plan serves two of them.
-            options="SET plan_cache_mode = force_custom_plan SET work_mem = '64MB'",
+            # With the default cost of a random page, each batch would scan the tables:
+            # the larger they are, the slower. And no plan_cache_mode: it would reach
+            # the check of the foreign key, which is then planned for every single row.
+            options="SET work_mem = '64MB' SET random_page_cost = 1.1",
         ),
         delete_users=_function(
             schema,
@@ -104,7 +120,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             "CREATE TEMPORARY TABLE clerksync_incoming ({}, PRIMARY KEY (clerk_id))"
             " ON COMMIT DROP"
         ).format(_declared(incoming)),
-        copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(staged, columns),
+        copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns),
     )
 
 
@@ -167,12 +183,19 @@ def _function(
     )
 
 
-def _declared(
-    columns: Iterable[tuple[str, ColumnType]], *, prefix: str = ""
-) -> sql.Composed:
+def _declared(fields: Iterable[_Incoming], *, prefix: str = "") -> sql.Composed:
     return _joined(
-        sql.SQL("{} " + type_).format(sql.Identifier(prefix + name))
-        for name, type_ in columns
+        sql.SQL("{} " + field.type).format(sql.Identifier(prefix + field.name))
+        for field in fields
+    )
+
+
+def _read(fields: Iterable[_Incoming], *, prefix: str = "") -> sql.Composed:
+    return _joined(
+        sql.SQL(field.read_as + " AS {}").format(
+            sql.Identifier(prefix + field.name), sql.Identifier(field.name)
+        )
+        for field in fields
     )
 
 

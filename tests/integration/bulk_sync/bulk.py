@@ -1,11 +1,12 @@
 """Bulk sync as the tests run it, and what goes on at Clerk meanwhile."""
 
+import math
 from typing import Any
 
 from clerksync.bulk_run import BulkSyncRequest, Report
 from clerksync.clerk_api import ClerkApi, Patience
 from clerksync.database import Database
-from clerksync.reconcile import BulkSync
+from clerksync.reconcile import BulkSync, Progress, ignore
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 from local.stub_clerk import StubClerk
@@ -19,10 +20,19 @@ class Bulk:
         self.database = database
         self.users = UserTable(database)
 
-    def __call__(self, mode: str = "full", **request: Any) -> Report:
+    def __call__(
+        self,
+        mode: str = "full",
+        *,
+        deadline: float = math.inf,
+        progress: Progress = ignore,
+        **request: Any,
+    ) -> Report:
         settings = Settings()
-        bulk = BulkSync(settings, self.database, ClerkApi(settings, PATIENT))
-        report = bulk.run(BulkSyncRequest.model_validate({"mode": mode} | request))
+        clerk = ClerkApi(settings, PATIENT)
+        bulk = BulkSync(settings, self.database, clerk, progress)
+        asked = BulkSyncRequest.model_validate({"mode": mode} | request)
+        report = bulk.run(asked, deadline=deadline)
         if mode != "cleanup":
             assert report.fetched == (
                 report.created

@@ -105,8 +105,9 @@ def test_a_listing_that_cannot_go_on_is_given_up(
     """More than a page in one millisecond, and no cursor: partial, not for ever."""
     for number in range(1_100):
         stub.create_user(email=f"{number}@example.com", created_at=1_000_000_000_000)
+    crowd = set(stub.ids()[:1_100])
     stub.interfere = lambda request: (
         Fault(status=422) if "starting_after" in request.query else None
     )
     assert bulk().status == "partial"
-    assert len(rows(connection)) == 500
+    assert len(rows(connection).keys() & crowd) == 500

@@ -13,9 +13,11 @@ MIRA = "user_2x0iqy5a2csrtTDuShPB6LKCwD5"
 
 
 def summary(output: str) -> dict[str, int]:
-    """The counts at the end of a run."""
-    pairs = (line.split() for line in output.splitlines()[-11:])
-    return {name: int(count) for name, count in pairs}
+    """The numbers at the end of a run: nothing comes after them."""
+    lines = output.splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("fetched "))
+    pairs = (line.split() for line in lines[first:])
+    return {name: int(number) for name, number in pairs}
 
 
 def answered(done: subprocess.CompletedProcess[str]) -> tuple[int, Any]:

@@ -81,8 +81,19 @@ def test_without_a_command_the_commands_are_listed(tmp_path: Path) -> None:
         ),
         ({"CLERKSYNC_MAX_ORPHAN_RATIO": "10%"}, "CLERKSYNC_MAX_ORPHAN_RATIO must be"),
         ({"CLERKSYNC_DELETE_MODE": "never"}, "CLERKSYNC_DELETE_MODE must be hard or"),
+        ({"CLERKSYNC_WORKERS": "all"}, "CLERKSYNC_WORKERS must be a whole number from"),
+        ({"CLERKSYNC_RATE_LIMIT": "0"}, "CLERKSYNC_RATE_LIMIT must be a whole number"),
     ],
-    ids=["no key", "no database", "unreachable", "no URL", "ratio", "delete mode"],
+    ids=[
+        "no key",
+        "no database",
+        "unreachable",
+        "no URL",
+        "ratio",
+        "delete mode",
+        "workers",
+        "rate limit",
+    ],
 )
 def test_a_setting_that_is_missing_or_wrong_is_named_with_what_to_do(
     tmp_path: Path, settings: dict[str, str], wrong: dict[str, str], advice: str

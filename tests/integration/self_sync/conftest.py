@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from clerksync.rate_limiter import RateLimiter
 from clerksync.session_token import SessionVerifier
 from functions.self_sync import app
 from local.stub_clerk import StubClerk
+from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk
 from tests.integration.self_sync.door import Door
 
@@ -24,8 +26,8 @@ def door(stub: StubClerk, environment: pytest.MonkeyPatch) -> Iterator[Door]:
     ask_this_clerk(environment, stub)
     environment.setenv("CLERK_ISSUER", stub.issuer)
     environment.setattr(app, "sessions", SessionVerifier(app.clerk.jwks))
-    waits: list[float] = []
-    environment.setattr("clerksync.clerk_api.time.sleep", waits.append)
+    environment.setattr(app.clerk, "rate_limiter", RateLimiter())
+    waits = recorded_waits(environment)
     stub.reset_faults()
     noor = stub.create_user(
         email="noor@example.com", first_name="Noor", last_name="Castell"

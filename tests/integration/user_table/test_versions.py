@@ -1,11 +1,9 @@
 """Which version of a user wins, and what is not written twice."""
 
-from datetime import timedelta
-
 import psycopg
 
 from tests.integration.user_table.writer import Writer
-from tests.people import a_user, user_id
+from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import footprint, rows
 
 
@@ -75,4 +73,4 @@ def test_a_version_keeps_its_milliseconds(
     """The version in sync_state is Clerk's updated_at to the millisecond."""
     writer.write(a_user(version=987))
     version = rows(connection, "sync_state")[user_id(1)]["clerk_updated_at"]
-    assert version == a_user().updated_at + timedelta(milliseconds=987)
+    assert version.timestamp() * 1000 == EPOCH_MS + 987

@@ -7,6 +7,7 @@ import pytest
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.settings import Settings
 from local.stub_clerk import StubClerk
+from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk, forget_settings
 
 
@@ -29,9 +30,7 @@ def stub(shared_stub: StubClerk, monkeypatch: pytest.MonkeyPatch) -> StubClerk:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited, without waiting."""
-    waits: list[float] = []
-    monkeypatch.setattr("clerksync.clerk_api.time.sleep", waits.append)
-    return waits
+    return recorded_waits(monkeypatch)
 
 
 @pytest.fixture

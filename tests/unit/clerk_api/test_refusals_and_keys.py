@@ -18,7 +18,7 @@ def test_a_refusal_is_not_asked_again(
     """Asking again would not help."""
     stub.fail_next(status=status, retry_after=None)
     with pytest.raises(ClerkRequestError) as raised:
-        clerk.instance_id()
+        clerk.instance()
     assert raised.value.status == status
     assert (stub.requests, waits) == (1, [])
 
@@ -29,7 +29,7 @@ def test_a_wrong_key_is_named_and_not_shown(
     """The message says which setting to look at."""
     monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_wrong")
     with pytest.raises(ClerkRequestError, match="CLERK_SECRET_KEY") as raised:
-        clerk.instance_id()
+        clerk.instance()
     assert "sk_test" not in str(raised.value)
     assert stub.requests == 1
 
@@ -43,7 +43,7 @@ def test_a_redirect_is_not_followed(
         headers = {"Location": elsewhere.url + "/v1/instance"}
         stub.fail_next(fault=Fault(status=status, headers=headers))
         with pytest.raises(ClerkRequestError) as raised:
-            clerk.instance_id()
+            clerk.instance()
         assert elsewhere.heard == []
     assert raised.value.status == status
     assert waits == []
@@ -59,7 +59,7 @@ def test_the_backend_api_gets_the_key_and_a_version(
     with listening(b'{"id": "ins_1"}') as host:
         monkeypatch.setenv("CLERK_API_URL", host.url)
         monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_mine")
-        assert clerk.instance_id() == "ins_1"
+        assert clerk.instance().id == "ins_1"
         clerk._http.clear()
     ((path, headers),) = host.heard
     assert path == "/v1/instance"

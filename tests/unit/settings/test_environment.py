@@ -21,6 +21,9 @@ DEFAULTS: list[tuple[str, str, Any]] = [
     ("CLERKSYNC_DEFAULT_TIER", "default_tier", "FREE"),
     ("CLERKSYNC_TIER_METADATA_KEY", "tier_metadata_key", None),
     ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", 0.1),
+    ("CLERKSYNC_WORKERS", "workers", 8),
+    ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", None),
+    ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", 10),
     ("CLERKSYNC_INSTANCE_ID", "instance_id", None),
 ]
 REQUIRED = [
@@ -105,6 +108,17 @@ def test_a_changed_setting_counts_from_the_next_use_on(
         ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", "10%"),
         ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", "nan"),
         ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", "inf"),
+        ("CLERKSYNC_WORKERS", "workers", "hunter2"),
+        ("CLERKSYNC_WORKERS", "workers", "0"),
+        ("CLERKSYNC_WORKERS", "workers", "33"),
+        ("CLERKSYNC_WORKERS", "workers", "1.5"),
+        ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "hunter2"),
+        ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "0"),
+        ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "100001"),
+        ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "10/s"),
+        ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", "hunter2"),
+        ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", "-1"),
+        ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", "15"),
         ("CLERK_PUBLISHABLE_KEY", "clerk_issuer", "hunter2"),
         ("CLERK_PUBLISHABLE_KEY", "clerk_issuer", "pk_test_"),
         ("CLERK_PUBLISHABLE_KEY", "clerk_issuer", "pk_test_hunter2"),
@@ -160,6 +174,27 @@ def test_the_orphan_ratio_reaches_from_none_to_all(
     """Both ends are allowed."""
     monkeypatch.setenv("CLERKSYNC_MAX_ORPHAN_RATIO", text)
     assert settings.max_orphan_ratio == ratio
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "ends"),
+    [
+        ("CLERKSYNC_WORKERS", "workers", (1, 32)),
+        ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", (1, 100_000)),
+        ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", (0, 14)),
+    ],
+)
+def test_a_number_reaches_from_its_least_to_its_most(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    attribute: str,
+    ends: tuple[int, int],
+) -> None:
+    """Both ends are allowed; Lambda ends chains of more than 16 invocations."""
+    for number in ends:
+        monkeypatch.setenv(name, str(number))
+        assert getattr(settings, attribute) == number
 
 
 @pytest.mark.parametrize(

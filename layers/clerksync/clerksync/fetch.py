@@ -1,0 +1,215 @@
+"""Pages of Clerk's listing, fetched and decoded by threads while others are written."""
+
+import gc
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, Queue
+from typing import Final
+
+from clerksync.clerk_api import OUT_OF_TIME, ClerkApi
+from clerksync.clerk_user import Page, parse_page
+from clerksync.errors import OutOfTimeError
+from clerksync.listing import next_page
+from clerksync.user_table import Prepared
+from clerksync.windows import Place, Window, Windows
+
+# Users in a batch. So few that the database soon has work, and so many that planning
+# and committing do not count; no more than memory should hold.
+_SMALLEST: Final = 5_000
+_LARGEST: Final = 10_000
+# Pages that may wait for the database, for each thread.
+_WAITING_PAGES: Final = 2
+# What is on its way when the run must end may still arrive; then it is given up.
+_GRACE_SECONDS: Final = 5.0
+_LAST_SECONDS: Final = 1.0
+_COLLECT_EVERY: Final = 100_000
+
+Prepare = Callable[[Page], Prepared]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A page, or what of it belongs to its window."""
+
+    size: int
+    ids: list[str]
+    prepared: Prepared
+    unreadable: int
+    window: Window | None = None
+    place: Place | None = None
+    walked: bool = False
+
+    def note_written(self) -> None:
+        """It has reached the database: a later run need not fetch it again."""
+        if self.window is not None:
+            self.window.written = self.place
+            self.window.done = self.walked
+
+
+Batches = Generator[list[Fetched], None, None]
+# A worker's page; at its end, what it failed of, or None.
+Results = Queue[Fetched | BaseException | None]
+
+
+def fetch_windows(
+    clerk: ClerkApi, windows: Windows, prepare: Prepare, *, workers: int
+) -> Batches:
+    """Walk all windows, `workers` at a time. Gives batches of at most 10,000 users or
+    so: whatever has come while the last one was being written."""
+
+    # Loaded here, where a bulk run pays for it.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
+
+    # One thread decodes for all. They could not do it at once in any case, and would
+    # each keep the memory that decoding takes.
+    decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
+
+    def walk() -> Iterator[Fetched]:
+        while (window := windows.take()) is not None:
+
+            def decode(body: bytes, window: Window = window) -> Fetched:
+                page = windows.advance(window, parse_page(body))
+                return _fetched(page, prepare, window)
+
+            def read(
+                body: bytes, decode: Callable[[bytes], Fetched] = decode
+            ) -> Fetched:
+                return decoder.submit(decode, body).result()
+
+            while not window.walked:
+                yield next_page(clerk, window, read)
+
+    try:
+        yield from _in_background(walk, workers=workers, stop=windows.stop, clerk=clerk)
+    finally:
+        decoder.shutdown(wait=False)
+
+
+def fetch_pages(clerk: ClerkApi, pages: Iterator[Page], prepare: Prepare) -> Batches:
+    """Read a listing that can only be read page after page. Batches as above."""
+
+    def walk() -> Iterator[Fetched]:
+        return (_fetched(page, prepare) for page in pages)
+
+    return _in_background(walk, workers=1, stop=lambda: None, clerk=clerk)
+
+
+def _fetched(page: Page, prepare: Prepare, window: Window | None = None) -> Fetched:
+    return Fetched(
+        size=len(page),
+        ids=page.ids,
+        prepared=prepare(page),
+        unreadable=len(page.unreadable),
+        window=window,
+        place=window.place if window else None,
+        walked=window.walked if window else False,
+    )
+
+
+def _in_background(
+    walk: Callable[[], Iterator[Fetched]],
+    *,
+    workers: int,
+    stop: Callable[[], None],
+    clerk: ClerkApi,
+) -> Batches:
+    """What all walks give, as it comes. The first error stops all of them, and is
+    raised after everything that had been fetched by then."""
+    results: Results = Queue(workers * _WAITING_PAGES)
+    closed = threading.Event()
+
+    def work() -> None:
+        end: BaseException | None = None
+        try:
+            for fetched in walk():
+                results.put(fetched)
+                if closed.is_set():
+                    break
+        except BaseException as error:  # noqa: BLE001 - raised by who reads the results
+            end = error
+        results.put(end)
+
+    threads = [
+        threading.Thread(target=work, name=f"fetch-{number}", daemon=True)
+        for number in range(workers)
+    ]
+    for thread in threads:
+        thread.start()
+
+    def end_early() -> None:
+        closed.set()
+        stop()
+
+    # Thousands of objects come and go with every page, and none of them in circles.
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_COLLECT_EVERY, *thresholds[1:])
+    try:
+        yield from _collected(results, workers, clerk, end_early)
+    finally:
+        gc.set_threshold(*thresholds)
+        end_early()
+        _let_go(results, threads, clerk)
+
+
+def _collected(
+    results: Results, workers: int, clerk: ClerkApi, end_early: Callable[[], None]
+) -> Batches:
+    """Everything from all workers, until each has ended or the grace is over."""
+    batch: list[Fetched] = []
+    size = 0
+    first_error: BaseException | None = None
+    give_up_at = clerk.deadline + _GRACE_SECONDS
+    while workers:
+        if size >= _LARGEST or (size >= _SMALLEST and results.empty()):
+            yield batch
+            batch, size = [], 0
+        try:
+            result = results.get(timeout=_seconds_until(give_up_at))
+        except Empty:
+            first_error = first_error or OutOfTimeError(OUT_OF_TIME)
+            break
+        if isinstance(result, Fetched):
+            batch.append(result)
+            size += result.size
+            continue
+        workers -= 1
+        if result is not None and first_error is None:
+            first_error = result
+            give_up_at = min(give_up_at, time.monotonic() + _GRACE_SECONDS)
+            end_early()
+    if batch:
+        yield batch
+    if first_error is not None:
+        raise first_error
+
+
+def _let_go(
+    results: Results,
+    threads: list[threading.Thread],
+    clerk: ClerkApi,
+) -> None:
+    """End what still runs: nobody reads its results any more. A thread that waits for
+    an answer that long is left to end by itself."""
+    for thread in threads:
+        thread.join(0.02)
+    if not any(thread.is_alive() for thread in threads):
+        return
+    clerk.stop()
+    until = time.monotonic() + _LAST_SECONDS
+    for thread in threads:
+        while thread.is_alive() and time.monotonic() < until:
+            with suppress(Empty):
+                while True:
+                    results.get_nowait()
+            thread.join(0.02)
+
+
+def _seconds_until(moment: float) -> float | None:
+    """For a timeout; None means for ever."""
+    if moment == math.inf:
+        return None
+    return max(0.0, moment - time.monotonic())

@@ -1,0 +1,110 @@
+"""Runs that are ended from outside: by Ctrl-C, or by a database that fails."""
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import errors
+from psycopg.conninfo import make_conninfo
+
+from clerksync.database import Database
+from clerksync.reconcile import Progress
+from local.stub_clerk import StubClerk, StubRequest
+from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk_sync.parallel.walks import fetching_threads, from_page
+from tests.people import a_user, shown
+from tests.tables import rows
+
+
+def interrupt_after(users: int) -> Progress:
+    def progress(_phase: str, done: int, _total: int) -> None:
+        if done >= users:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_the_next_run_goes_on(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """What had not reached the database by then is asked for again."""
+    bulk.users.upsert(a_user(1))
+    with pytest.raises(KeyboardInterrupt):
+        bulk(progress=interrupt_after(1_450))
+    (run,) = rows(connection, "sync_runs").values()
+    assert run["status"] == "failed"
+    assert "KeyboardInterrupt" in run["report"]["reason"]
+    written = len(rows(connection, "sync_state")) - 1
+    assert 1_400 < written < 2_000
+    report = bulk()
+    assert (report.status, report.continues) == ("completed", run["run_id"])
+    assert (report.fetched, report.deleted) == (3_000 - written, 1)
+    assert rows(connection).keys() == shown(stub)
+
+
+@pytest.mark.usefixtures("stub")
+def test_ctrl_c_ends_the_threads_before_it_is_raised(bulk: Bulk) -> None:
+    """Also those that wait to hand over a page."""
+    left: list[threading.Thread] = []
+    try:
+        bulk(progress=interrupt_after(500))
+    except KeyboardInterrupt:
+        left = fetching_threads()
+    assert left == []
+
+
+@pytest.fixture
+def hasty(database_url: str) -> Iterator[Bulk]:
+    """Bulk sync that waits for a lock for no longer than 50 ms."""
+    url = make_conninfo(database_url, options="-c lock_timeout=50")
+    database = Database(lambda: url)
+    yield Bulk(database)
+    database.close()
+
+
+def test_an_error_of_the_database_in_mid_walk_leaves_a_checkpoint(
+    hasty: Bulk, stub: StubClerk, connection: psycopg.Connection, database_url: str
+) -> None:
+    """It is raised, the ledger has the reason, and the next run goes on."""
+    with psycopg.connect(database_url) as blocker:
+        lock, locked = threading.Lock(), False
+
+        def block(_: StubRequest) -> None:
+            nonlocal locked
+            with lock:
+                if not locked:
+                    locked = True
+                    blocker.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+
+        stub.interfere = from_page(30, block)
+        with pytest.raises(errors.LockNotAvailable):
+            hasty()
+        blocker.rollback()
+    stub.interfere = None
+    (run,) = rows(connection, "sync_runs").values()
+    assert run["status"] == "failed"
+    assert "LockNotAvailable" in run["report"]["reason"]
+    written = len(rows(connection, "sync_state"))
+    assert 0 < written < 3_000
+    report = hasty()
+    assert (report.status, report.continues) == ("completed", run["run_id"])
+    assert report.fetched == 3_000 - written
+    assert rows(connection).keys() == shown(stub)
+
+
+@pytest.mark.usefixtures("stub")
+def test_an_error_of_the_database_ends_the_threads_before_it_is_raised(
+    hasty: Bulk, database_url: str
+) -> None:
+    """They do not go on asking Clerk for pages that nobody will write."""
+    left: list[threading.Thread] = []
+    with psycopg.connect(database_url) as blocker:
+        blocker.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        try:
+            hasty()
+        except errors.LockNotAvailable:
+            left = fetching_threads()
+        blocker.rollback()
+    assert left == []
+    assert fetching_threads() == []

@@ -1,0 +1,159 @@
+"""Several windows at once, while users come and go under them."""
+
+import random
+import threading
+import time
+
+import psycopg
+import pytest
+
+from clerksync.database import Database
+from clerksync.user_table import UserTable
+from local.stub_clerk import StubClerk, StubRequest
+from tests.doors import ask_this_clerk
+from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk_sync.parallel.conftest import PAGE
+from tests.integration.bulk_sync.parallel.walks import (
+    cursor,
+    decoding_threads,
+    fetching_threads,
+    is_page,
+    pages_asked,
+)
+from tests.people import a_user, shown
+from tests.tables import rows
+from tests.terminal import eventually
+
+
+def test_a_walk_of_many_windows_sees_everybody_once(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Cutting the instance's life costs few requests more than one after the other."""
+    report = bulk()
+    assert (report.status, report.fetched) == ("completed", 3_000)
+    assert report.windows >= 8
+    assert len(pages_asked(stub)) <= 3_000 // PAGE + 2 * report.windows
+    assert report.requests == stub.requests
+    assert rows(connection).keys() == shown(stub)
+    assert fetching_threads() == []
+    assert eventually(lambda: decoding_threads() == [])
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_no_more_are_asking_at_once_than_the_setting_allows(
+    bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """And as many as that are."""
+    monkeypatch.setenv("CLERKSYNC_WORKERS", str(workers))
+    asking = most = 0
+    lock = threading.Lock()
+
+    def count(request: StubRequest) -> None:
+        nonlocal asking, most
+        if is_page(request):
+            with lock:
+                asking += 1
+                most = max(most, asking)
+            time.sleep(0.01)
+            with lock:
+                asking -= 1
+
+    stub.interfere = count
+    assert bulk().fetched == 3_000
+    assert most == workers
+
+
+def test_a_walk_by_one_worker_is_one_window(
+    bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many pages as there are, and the short one that tells the end."""
+    monkeypatch.setenv("CLERKSYNC_WORKERS", "1")
+    assert bulk().windows == 1
+    assert len(pages_asked(stub)) == 3_000 // PAGE + 1
+
+
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+@pytest.mark.parametrize("unknown_cursor_status", [404, 422])
+def test_who_stays_is_synced_while_cursors_and_others_are_deleted(
+    *,
+    bulk: Bulk,
+    stub: StubClerk,
+    connection: psycopg.Connection,
+    inclusive: bool,
+    unknown_cursor_status: int,
+) -> None:
+    """Every third cursor goes before it is used, and somebody else with it."""
+    stub.listing.bounds_inclusive = inclusive
+    stub.listing.unknown_cursor_status = unknown_cursor_status
+    chance, lock, asked = random.Random(3), threading.Lock(), 0
+
+    def delete(request: StubRequest) -> None:
+        nonlocal asked
+        with lock:
+            asked += 1
+            if asked % 3 == 0:
+                for clerk_id in (cursor(request), chance.choice(stub.ids())):
+                    if clerk_id in stub.users:
+                        stub.delete_user(clerk_id)
+
+    stub.interfere = delete
+    report = bulk()
+    stub.interfere = None
+    assert report.status == "completed"
+    assert stub.count < 2_970
+    assert rows(connection).keys() >= shown(stub)
+    assert bulk().status == "completed"
+    assert rows(connection).keys() == shown(stub)
+
+
+def test_who_signs_up_in_mid_walk_is_not_swept(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, database_url: str
+) -> None:
+    """A webhook has written them; the walk ends before their time."""
+    database = Database(lambda: database_url)
+    webhook, lock = UserTable(database), threading.Lock()
+
+    def sign_up(request: StubRequest) -> None:
+        with lock:
+            if is_page(request) and stub.count < 3_040:
+                new = stub.create_user(email=f"new{stub.count}@example.com")
+                user = a_user(email=f"new{stub.count}@example.com")
+                webhook.upsert(user.model_copy(update={"id": new["id"]}))
+
+    stub.interfere = sign_up
+    report = bulk()
+    database.close()
+    assert (report.status, report.orphans_found, stub.count) == ("completed", 0, 3_040)
+    assert rows(connection).keys() == shown(stub)
+
+
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+@pytest.mark.parametrize("unknown_cursor_status", [404, 422])
+def test_thousands_in_one_millisecond_are_all_seen_though_cursors_go(
+    *,
+    bulk: Bulk,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    inclusive: bool,
+    unknown_cursor_status: int,
+) -> None:
+    """A bulk import amid users who came one by one; one in ten cursors is deleted."""
+    with StubClerk(users=500, environment_type="production") as stub:
+        ask_this_clerk(monkeypatch, stub)
+        stub.listing.bounds_inclusive = inclusive
+        stub.listing.unknown_cursor_status = unknown_cursor_status
+        for number in range(2_000):
+            at = 1_735_000_000_000
+            stub.create_user(email=f"import{number}@example.com", created_at=at)
+        asked = 0
+
+        def delete(request: StubRequest) -> None:
+            nonlocal asked
+            asked += 1
+            if asked % 10 == 0 and cursor(request) in stub.users:
+                stub.delete_user(cursor(request))
+
+        stub.interfere = delete
+        assert bulk().status == "completed"
+        assert 2_400 < stub.count < 2_500
+        assert rows(connection).keys() >= shown(stub)
