@@ -32,7 +32,7 @@ from benchmarks.server import Server
 from benchmarks.stub_process import RENAMED, StubProcess, stub_process
 from local.embedded_postgres import embedded_postgres
 
-TOO_LONG_SECONDS: Final = 30
+TOO_LONG_SECONDS: Final = 20
 """Who has a longer run in the first round of a block has no second round."""
 _PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 
