@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Final
 
@@ -72,7 +73,8 @@ def _median(work: Callable[[int], object]) -> float:
 
 def _bare_row(user: ClerkUser) -> list[Any]:
     names = (user.first_name, user.last_name, user.name, user.username)
-    rest = (user.phone_number, user.image_url, "{}", user.banned, None)
+    created_at = datetime.fromtimestamp(_CREATED_AT / 1000, UTC)
+    rest = (user.phone_number, user.image_url, "{}", user.banned, created_at)
     return [user.id, user.email, *names, *rest]
 
 

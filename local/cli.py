@@ -63,7 +63,6 @@ TimeLimit = Annotated[
     float | None,
     typer.Option(
         min=1,
-        envvar="CLERKSYNC_TIME_LIMIT",
         metavar="SECONDS",
         help="Stop after so long; the next run goes on from there.",
     ),

@@ -49,7 +49,7 @@ class BulkWriter:
         self._report = report
 
     def prepare(self, page: Page) -> Prepared:
-        """For the threads that fetch: what can be done without the database."""
+        """What can be done without the database, for the thread that decodes."""
         if self._request.mode == "cleanup":
             return Prepared()
         return self._users.prepare(page.users)
@@ -88,8 +88,6 @@ class BulkWriter:
         for page in batch:
             prepared.add(page.prepared)
         tombstoned = self._upsert(prepared).tombstoned
-        for page in batch:
-            page.note_written()
         self._report.write_ms += _ms_since(began)
         try:
             while tombstoned:
@@ -97,6 +95,8 @@ class BulkWriter:
                 tombstoned = tombstoned[IDS_LIMIT:]
         finally:
             self._report.skipped += len(tombstoned)
+        for page in batch:
+            page.note_written()
 
     def _confirm(self, clerk_ids: list[str]) -> None:
         """Listed, and deleted here: only Clerk's answer by id, asked now, counts."""

@@ -33,6 +33,8 @@ API_VERSION: Final = "2026-05-12"
 PAGE_LIMIT: Final = 500
 IDS_LIMIT: Final = 100
 _HINT: Final = "Check the network, CLERK_API_URL and CLERK_ISSUER, or try later."
+GRACE_SECONDS: Final = 5.0
+"""What was asked before the deadline may be answered for so long after it."""
 OUT_OF_TIME: Final = "The time of the run was over."
 _BACKOFF_SECONDS: Final = 0.5
 
@@ -74,24 +76,25 @@ class ClerkApi:
     def __init__(self, settings: Settings, patience: Patience) -> None:
         self._settings = settings
         self._patience = patience
-        self._http = urllib3.PoolManager(
-            maxsize=32, timeout=patience.timeout_seconds, retries=False
-        )
+        self._http = urllib3.PoolManager(maxsize=32, retries=False)
         self.rate_limiter = RateLimiter()
         self._lock = threading.Lock()
         self.deadline = math.inf
         self._stopped = threading.Event()
+        self._access: tuple[str, str] | None = None
         self.requests = 0
 
     def for_run(self, deadline: float = math.inf) -> Self:
         """The same connections and limit for one run, with a count of its own.
 
+        It keeps the key that it began with: another one may be of another instance.
         After `deadline` (of time.monotonic()) or `stop` it asks no more: every method
         raises OutOfTimeError.
         """
         api = copy.copy(self)
         api.deadline = deadline
-        api._stopped = threading.Event()  # noqa: SLF001 - of this very class
+        api._access = self._settings.clerk_api_url, self._settings.clerk_secret_key  # noqa: SLF001 - of this very class
+        api._stopped = threading.Event()  # noqa: SLF001 - as above
         api.requests = 0
         return api
 
@@ -204,6 +207,10 @@ class ClerkApi:
         self._stopped.wait(max(0.0, until - time.monotonic()))
         self._check_time()
 
+    def _timeout(self) -> float:
+        left = self.deadline - time.monotonic() + GRACE_SECONDS
+        return min(self._patience.timeout_seconds, left)
+
     def _check_time(self) -> None:
         if self._stopped.is_set() or time.monotonic() >= self.deadline:
             raise OutOfTimeError(OUT_OF_TIME)
@@ -213,18 +220,21 @@ class ClerkApi:
     ) -> Answer:
         """Ask once. Raises _TryAgainError where asking again may help."""
         self._check_time()
-        api = self._settings.clerk_api_url
+        api = self._access[0] if self._access else self._settings.clerk_api_url
         url = api + path if path.startswith("/") else path
         headers = {"accept": "application/json"}
         if url.startswith(f"{api}/v1/"):
-            headers["authorization"] = f"Bearer {self._settings.clerk_secret_key}"
+            key = self._access[1] if self._access else self._settings.clerk_secret_key
+            headers["authorization"] = f"Bearer {key}"
             headers["clerk-api-version"] = API_VERSION
         if query:
             url = f"{url}?{urlencode(query)}"
         with self._lock:
             self.requests += 1
         try:
-            response = self._http.request("GET", url, headers=headers, redirect=False)
+            response = self._http.request(
+                "GET", url, headers=headers, redirect=False, timeout=self._timeout()
+            )
             if response.status == 200:
                 return decode(response.data)
         except urllib3.exceptions.HTTPError as error:

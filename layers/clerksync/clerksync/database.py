@@ -23,6 +23,7 @@ _MAX_ATTEMPTS = 5
 
 _NOT_MIGRATED = (
     errors.InvalidSchemaName,
+    errors.UndefinedColumn,
     errors.UndefinedFunction,
     errors.UndefinedTable,
 )

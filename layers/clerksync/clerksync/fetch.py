@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Final
 
-from clerksync.clerk_api import OUT_OF_TIME, ClerkApi
+from clerksync.clerk_api import GRACE_SECONDS, OUT_OF_TIME, ClerkApi
 from clerksync.clerk_user import Page, parse_page
-from clerksync.errors import OutOfTimeError
+from clerksync.errors import ClerksyncError, OutOfTimeError
 from clerksync.listing import next_page
+from clerksync.observability import describe, logger
 from clerksync.user_table import Prepared
 from clerksync.windows import Place, Window, Windows
 
@@ -23,8 +24,7 @@ _SMALLEST: Final = 5_000
 _LARGEST: Final = 10_000
 # Pages that may wait for the database, for each thread.
 _WAITING_PAGES: Final = 2
-# What is on its way when the run must end may still arrive; then it is given up.
-_GRACE_SECONDS: Final = 5.0
+# For threads whose results nobody reads any more.
 _LAST_SECONDS: Final = 1.0
 _COLLECT_EVERY: Final = 100_000
 
@@ -72,8 +72,12 @@ def fetch_windows(
         while (window := windows.take()) is not None:
 
             def decode(body: bytes, window: Window = window) -> Fetched:
-                page = windows.advance(window, parse_page(body))
-                return _fetched(page, prepare, window)
+                page = parse_page(body)
+                try:
+                    return _fetched(windows.advance(window, page), prepare, window)
+                except (LookupError, TypeError, ValueError) as error:
+                    # Ours, not Clerk's: asking again would not help.
+                    raise RuntimeError("A page could not be made ready.") from error
 
             def read(
                 body: bytes, decode: Callable[[bytes], Fetched] = decode
@@ -147,12 +151,16 @@ def _in_background(
     # Thousands of objects come and go with every page, and none of them in circles.
     thresholds = gc.get_threshold()
     gc.set_threshold(_COLLECT_EVERY, *thresholds[1:])
+    all_ended = False
     try:
         yield from _collected(results, workers, clerk, end_early)
+        all_ended = True
     finally:
         gc.set_threshold(*thresholds)
-        end_early()
-        _let_go(results, threads, clerk)
+        if not all_ended:
+            end_early()
+            clerk.stop()
+            _let_go(results, threads)
 
 
 def _collected(
@@ -162,7 +170,7 @@ def _collected(
     batch: list[Fetched] = []
     size = 0
     first_error: BaseException | None = None
-    give_up_at = clerk.deadline + _GRACE_SECONDS
+    give_up_at = clerk.deadline + GRACE_SECONDS
     while workers:
         if size >= _LARGEST or (size >= _SMALLEST and results.empty()):
             yield batch
@@ -177,9 +185,12 @@ def _collected(
             size += result.size
             continue
         workers -= 1
-        if result is not None and first_error is None:
+        if result is not None and first_error is not None:
+            if not isinstance(result, ClerksyncError):
+                logger.error("another thread failed", **describe(result))
+        elif result is not None:
             first_error = result
-            give_up_at = min(give_up_at, time.monotonic() + _GRACE_SECONDS)
+            give_up_at = min(give_up_at, time.monotonic() + GRACE_SECONDS)
             end_early()
     if batch:
         yield batch
@@ -190,15 +201,9 @@ def _collected(
 def _let_go(
     results: Results,
     threads: list[threading.Thread],
-    clerk: ClerkApi,
 ) -> None:
     """End what still runs: nobody reads its results any more. A thread that waits for
     an answer that long is left to end by itself."""
-    for thread in threads:
-        thread.join(0.02)
-    if not any(thread.is_alive() for thread in threads):
-        return
-    clerk.stop()
     until = time.monotonic() + _LAST_SECONDS
     for thread in threads:
         while thread.is_alive() and time.monotonic() < until:

@@ -12,15 +12,19 @@ def start_next_run(
     Failing at that is not failing: the schedule's next run goes on from there as well.
     """
     if request.continuation >= at_most:
+        count("BulkSyncNotContinued")
         logger.error("too many runs in a row, the rest is for the schedule's next")
         return
     # boto3 costs 150 ms: only a run that needs another one pays for it.
     import boto3  # noqa: PLC0415 - see above
+    from botocore.config import Config  # noqa: PLC0415 - same
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 
     following = request.model_copy(update={"continuation": request.continuation + 1})
+    # Little of Lambda's time is left.
+    patience = Config(connect_timeout=2, read_timeout=3, retries={"max_attempts": 1})
     try:
-        boto3.client("lambda").invoke(
+        boto3.client("lambda", config=patience).invoke(
             FunctionName=function_arn,
             InvocationType="Event",
             Payload=following.model_dump_json(exclude_none=True),

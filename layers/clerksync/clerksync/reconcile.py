@@ -32,6 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 # Clerk's clock against the database's, and events on their way when a run began.
 _OVERLAP: Final = timedelta(minutes=10)
+# So much is lost, at most, when a run is killed.
+_CHECKPOINT_SECONDS: Final = 30
 
 
 def ignore(_phase: str, _done: int, _total: int) -> None:
@@ -72,22 +74,23 @@ class BulkSync:
         self._began, self._request = time.monotonic(), request
         self._clerk = self._all_runs_clerk.for_run(deadline)
         self._windows: Windows | None = None
+        self._failed_before = 0
         self._run = self._ledger.begin(request.mode, dry_run=request.dry_run)
         self._report = Report(self._run.run_id, request.mode, dry_run=request.dry_run)
         logger.append_keys(run_id=str(self._run.run_id))
         try:
             self._dispatch()
         except CLERK_ERRORS as error:
-            checkpoint = self._checkpoint()
+            out_of_time = isinstance(error, OutOfTimeError)
+            checkpoint = self._checkpoint(sweep_too=out_of_time)
             seen = self._report.fetched or checkpoint
             self._report.fall_short("partial" if seen else "failed", str(error))
-            if checkpoint and isinstance(error, OutOfTimeError):
-                self._report.out_of_time = True
+            self._report.out_of_time = out_of_time and checkpoint is not None
             self._finish(checkpoint)
         except BaseException as error:  # Ctrl-C too: the ledger shall not say running
             self._report.fall_short("failed", f"{type(error).__name__}, see the log.")
             with suppress(Exception):  # the database may be what is gone
-                self._finish(self._checkpoint())
+                self._finish(self._checkpoint(sweep_too=False))
             raise
         else:
             self._finish(None)
@@ -95,8 +98,8 @@ class BulkSync:
 
     def _finish(self, checkpoint: dict[str, Any] | None) -> None:
         report = self._report
-        if report.failed:
-            reason = f"{report.failed} users could not be written, see the log."
+        if failed := report.failed + self._failed_before:
+            reason = f"{failed} users could not be written, see the log."
             report.fall_short("partial", reason)
         if checkpoint is not None:
             report.fall_short("partial", "The next run goes on from there.")
@@ -108,14 +111,21 @@ class BulkSync:
         report.duration_ms = _ms_since(self._began)
         self._ledger.finish(self._run, report.status, report.as_json(), checkpoint)
 
-    def _checkpoint(self) -> dict[str, Any] | None:
-        """Where the walk stands, if there is anything to go on from."""
+    def _checkpoint(self, *, sweep_too: bool) -> dict[str, Any] | None:
+        """Where the walk stands, if there is anything to go on from.
+
+        A sweep that failed is no reason to go on with that alone: it might fail again
+        and again, and nobody would walk.
+        """
         if self._windows is None or self._request.dry_run:
             return None
         windows = self._windows.as_json()
         if not any("reached" in window or "done" in window for window in windows):
             return None
-        return {"expected": self._expected, "windows": windows}
+        if not sweep_too and all("done" in window for window in windows):
+            return None
+        failed = self._report.failed + self._failed_before
+        return {"expected": self._expected, "failed": failed, "windows": windows}
 
     def _dispatch(self) -> None:
         instance = self._clerk.instance()
@@ -161,15 +171,29 @@ class BulkSync:
         )
 
     def _walk_everything(self, instance: str) -> None:
-        windows = self._take_over(instance) or self._begin_walk()
+        windows = self._take_over(instance)
+        if windows is None and self._request.continuation:
+            reason = "There is nothing left to go on with: another run has done so."
+            self._report.fall_short("partial", reason)
+            return
+        windows = windows or self._begin_walk()
         self._windows, writer = windows, self._writer()
         self._report.plan_ms = _ms_since(self._began)
         known = self._ledger.count_listed(self._run) if self._report.continues else 0
+        kept_at = time.monotonic()
+
+        def progress(fetched: int) -> None:
+            nonlocal kept_at
+            seen = known + fetched
+            self._progress("fetch", seen, max(self._expected, seen))
+            if time.monotonic() - kept_at > _CHECKPOINT_SECONDS:
+                kept_at = time.monotonic()
+                if checkpoint := self._checkpoint(sweep_too=True):
+                    self._ledger.keep_checkpoint(self._run, checkpoint)
+
         writer.consume(
             fetch_windows(self._clerk, windows, writer.prepare, workers=self._workers),
-            progress=lambda fetched: self._progress(
-                "fetch", known + fetched, max(self._expected, known + fetched)
-            ),
+            progress=progress,
         )
         # Who was there from beginning to end is in both counts, and must be listed.
         now = self._clerk.count(created_before=self._created_before())
@@ -192,6 +216,7 @@ class BulkSync:
         self._run, checkpoint = taken_over
         self._report.continues = self._run.walk_id
         self._expected = checkpoint["expected"]
+        self._failed_before = checkpoint["failed"]
         return Windows.from_json(checkpoint["windows"])
 
     def _begin_walk(self) -> Windows:

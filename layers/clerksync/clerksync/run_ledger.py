@@ -15,17 +15,22 @@ _BEGIN: LiteralString = """
     WITH forgotten AS (  -- of runs that were killed, and of walks nobody went on with
         DELETE FROM {listed} AS l USING {runs} AS r
         WHERE r.run_id = l.run_id AND r.started_at < now() - interval '1 day'
+    ), outdated AS (
+        UPDATE {runs} SET checkpoint = NULL
+        WHERE checkpoint IS NOT NULL AND started_at < now() - interval '1 day'
     )
     INSERT INTO {runs} (mode, dry_run) VALUES (%s, %s) RETURNING run_id, started_at
 """
 # A walk is taken over once: who comes second begins anew, and so does who comes after
-# a completed run, or after another instance had the table.
+# a completed run, or after another instance had the table. A run that says running
+# for longer than Lambda lets one run was killed.
 _TAKE_OVER: LiteralString = """
     WITH unfinished AS (
         SELECT r.run_id, r.checkpoint, walk.run_id AS walk_id, walk.started_at
         FROM {runs} AS r
         JOIN {runs} AS walk ON walk.run_id = coalesce(r.continues, r.run_id)
-        WHERE r.checkpoint IS NOT NULL AND r.status <> 'running'
+        WHERE r.checkpoint IS NOT NULL
+          AND (r.status <> 'running' OR r.started_at < now() - interval '16 minutes')
           AND r.mode = %(mode)s AND r.instance_id = %(instance_id)s
           AND walk.started_at > now() - interval '1 day'
           AND NOT EXISTS (
@@ -41,7 +46,8 @@ _TAKE_OVER: LiteralString = """
         UPDATE {runs} AS r SET checkpoint = NULL
         FROM unfinished WHERE r.run_id = unfinished.run_id
     )
-    UPDATE {runs} AS r SET continues = unfinished.walk_id
+    UPDATE {runs} AS r
+    SET continues = unfinished.walk_id, checkpoint = unfinished.checkpoint
     FROM unfinished
     WHERE r.run_id = %(run_id)s
     RETURNING unfinished.walk_id, unfinished.started_at, unfinished.checkpoint
@@ -55,6 +61,9 @@ _FINISH: LiteralString = """
     SET status = %(status)s, finished_at = clock_timestamp(), report = %(report)s,
         checkpoint = %(checkpoint)s
     WHERE run_id = %(run_id)s
+"""
+_CHECKPOINT: LiteralString = """
+    UPDATE {runs} SET checkpoint = %s WHERE run_id = %s
 """
 _ACCEPTED_INSTANCE: LiteralString = """
     SELECT instance_id FROM {runs}
@@ -118,6 +127,10 @@ class RunLedger:
             return None
         walk_id, began_at, checkpoint = row
         return replace(run, walk_id=walk_id, walk_began_at=began_at), checkpoint
+
+    def keep_checkpoint(self, run: Run, checkpoint: dict[str, Any]) -> None:
+        """For the case that this run is killed."""
+        self._execute(_CHECKPOINT, [Jsonb(checkpoint), run.run_id])
 
     def finish(
         self,

@@ -68,18 +68,7 @@ _TIMESTAMP: Final = ("bigint", "to_timestamp({} / 1000.0::double precision)")
 @lru_cache
 def build(mapping: TableMapping, schema: str) -> WritePath:
     """Compose the write path. Pure: it touches no database."""
-    incoming = [
-        _Incoming("clerk_id", "text"),
-        _Incoming("clerk_updated_at", *_TIMESTAMP),
-        *(
-            _Incoming(column.name, *_TIMESTAMP)
-            if column.type == "timestamp"
-            else _Incoming(column.name, column.type)
-            for column in mapping.columns
-        ),
-        _Incoming("confirmed_at", "timestamptz"),
-        _Incoming("tier", "text"),
-    ]
+    incoming = _incoming(mapping)
     types = [field.type for field in incoming]
     parts = identifiers(mapping, schema) | _fragments(mapping)
     # A dot in its name keeps a parameter apart from columns and variables.
@@ -122,6 +111,21 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
         ).format(_declared(incoming)),
         copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns),
     )
+
+
+def _incoming(mapping: TableMapping) -> list[_Incoming]:
+    return [
+        _Incoming("clerk_id", "text"),
+        _Incoming("clerk_updated_at", *_TIMESTAMP),
+        *(
+            _Incoming(column.name, *_TIMESTAMP)
+            if column.type == "timestamp"
+            else _Incoming(column.name, column.type)
+            for column in mapping.columns
+        ),
+        _Incoming("confirmed_at", "timestamptz"),
+        _Incoming("tier", "text"),
+    ]
 
 
 def _fragments(mapping: TableMapping) -> dict[str, sql.Composable]:

@@ -92,6 +92,8 @@ def test_a_single_user_is_written_or_deleted(
         {"mode": "user"},
         {"mode": "user", "user_id": "1; DROP TABLE users"},
         {"dry_run": "perhaps"},
+        {"continuation": -1},
+        {"continuation": "often"},
         {"unknown": 1},
     ],
 )

@@ -38,14 +38,14 @@ def test_a_process_that_is_ended_in_mid_walk_is_put_right_by_the_next_run(
 ) -> None:
     """Only who was told, and not killed, leaves a checkpoint."""
     bulk.users.upsert(a_user(1))
-    with StubClerk(users=14_000, environment_type="production") as stub:
-        stub.interfere = from_page(28, lambda _: Fault(delay_ms=30_000))
+    with StubClerk(users=9_000, environment_type="production") as stub:
+        stub.interfere = from_page(17, lambda _: Fault(delay_ms=30_000))
         with Running("sync", cwd=tmp_path, **settings(stub, database_url)) as command:
             assert eventually(lambda: len(rows(connection, "sync_state")) > 1)
             command.tell(number)
             assert command.wait() == code
         written = len(rows(connection, "sync_state")) - 1
-        assert 0 < written < 14_000
+        assert 0 < written < 9_000
         (run,) = rows(connection, "sync_runs").values()
         expected = "running" if number == signal.SIGKILL else "failed"
         assert run["status"] == expected
@@ -54,7 +54,7 @@ def test_a_process_that_is_ended_in_mid_walk_is_put_right_by_the_next_run(
         report = bulk()
         goes_on = None if number == signal.SIGKILL else run["run_id"]
         assert (report.status, report.continues) == ("completed", goes_on)
-        assert report.fetched == 14_000 - (written if goes_on else 0)
+        assert report.fetched == 9_000 - (written if goes_on else 0)
         assert report.deleted == 1
         assert rows(connection).keys() == shown(stub)
 

@@ -117,19 +117,15 @@ def slow(settings: dict[str, str]) -> Iterator[StubClerk]:
         yield stub
 
 
-@pytest.mark.parametrize("given_as", ["option", "environment"])
 def test_a_time_limit_ends_the_run_and_the_next_one_goes_on(
-    *,
     tmp_path: Path,
     settings: dict[str, str],
     slow: StubClerk,
     connection: psycopg.Connection,
-    given_as: str,
 ) -> None:
     """Exit code 1 and partial, until everybody is there."""
-    option = ["--time-limit", "1"] if given_as == "option" else []
-    limit = {} if option else {"CLERKSYNC_TIME_LIMIT": "1"}
-    done = clerksync_here("sync", *option, "--json", cwd=tmp_path, **settings | limit)
+    limited = "sync", "--time-limit", "1", "--json"
+    done = clerksync_here(*limited, cwd=tmp_path, **settings)
     assert done.returncode == 1
     first = report_on(done.stdout)
     assert (first["status"], first["out_of_time"]) == ("partial", True)
@@ -159,9 +155,6 @@ def test_a_run_out_of_time_says_what_happens_next(
 def test_a_time_limit_that_is_none_is_refused(
     tmp_path: Path, settings: dict[str, str], stub: StubClerk, limit: str
 ) -> None:
-    """As an option and in the environment, before Clerk is asked."""
-    option = clerksync_here("sync", f"--time-limit={limit}", cwd=tmp_path, **settings)
-    environment = settings | {"CLERKSYNC_TIME_LIMIT": limit}
-    variable = clerksync_here("sync", cwd=tmp_path, **environment)
-    assert (option.returncode, variable.returncode) == (2, 2)
-    assert stub.requests == 0
+    """Before Clerk is asked."""
+    done = clerksync_here("sync", f"--time-limit={limit}", cwd=tmp_path, **settings)
+    assert (done.returncode, stub.requests) == (2, 0)

@@ -29,7 +29,7 @@ _MOMENTS = st.integers(0, 12) | st.integers(1_000, 1_100) | st.integers(0, 10**1
 # Crowds within a millisecond, dense and sparse times beside each other.
 TIMES = st.lists(st.tuples(_MOMENTS, st.integers(1, 3 * PAGE)), max_size=12).map(
     lambda crowds: [moment for moment, size in crowds for _ in range(size)]
-)
+) | st.lists(st.integers(0, 60), max_size=100)
 SEEDS = st.integers(0, 2**32)
 
 

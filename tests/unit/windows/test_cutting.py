@@ -39,11 +39,12 @@ def test_everybody_is_in_one_window_and_one_page_whoever_comes_first(
     assert all(window.walked for window in walk.windows)
 
 
-def test_a_window_that_is_cut_while_its_page_is_on_the_way_gives_away_the_rest() -> (
-    None
-):
-    """The page reaches beyond the cut: what lies there belongs to the other one."""
-    listing = Listing([1, 2, 3, 4, 10, 20, 21, 22, 30], inclusive=False)
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+def test_a_window_that_is_cut_while_its_page_is_on_the_way_gives_away_the_rest(
+    *, inclusive: bool
+) -> None:
+    """What the page has beyond the cut, and at its very moment, is the other one's."""
+    listing = Listing([1, 2, 3, 4, 10, 17, 18, 22, 30], inclusive=inclusive)
     walk = Walk(Windows.until(31), listing, workers=1)
     only = walk.windows.take()
     assert only is not None
@@ -54,9 +55,10 @@ def test_a_window_that_is_cut_while_its_page_is_on_the_way_gives_away_the_rest()
     assert later is not None
     assert parts(walk.windows) == [(float("-inf"), 18), (18, 31)]
     own = walk.windows.advance(only, asked)
-    assert [user.created_at for user in own.users] == [10]
+    assert [user.created_at for user in own.users] == [10, 17]
     assert only.walked
-    assert not later.walked
+    rest = walk.windows.advance(later, listing.next_page(later))
+    assert [user.created_at for user in rest.users] == [18, 22, 30]
 
 
 @pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])

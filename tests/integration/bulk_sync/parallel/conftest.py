@@ -1,4 +1,4 @@
-"""Three thousand users on pages of fifty, written a few pages at a time."""
+"""Sixty pages of users, written a few pages at a time."""
 
 from collections.abc import Iterator
 
@@ -8,24 +8,25 @@ from local.stub_clerk import StubClerk
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk
 
-PAGE = 50
+PAGE = 30
+USERS = 60 * PAGE
 
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few thousand users are a walk in which much can happen."""
+    """So that two thousand users are a walk in which much can happen."""
     for module in ("clerk_api", "listing", "windows"):
         monkeypatch.setattr(f"clerksync.{module}.PAGE_LIMIT", PAGE)
     monkeypatch.setattr("clerksync.windows._WORTH_HALVING", 2 * PAGE)
     for size in ("_SMALLEST", "_LARGEST"):
-        monkeypatch.setattr(f"clerksync.fetch.{size}", 2 * PAGE)
+        monkeypatch.setattr(f"clerksync.fetch.{size}", 5 * PAGE)
     monkeypatch.setattr("clerksync.clerk_api._BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubClerk]:
     """A production instance: its rate limit is in nobody's way here."""
-    with StubClerk(users=3_000, environment_type="production") as stub:
+    with StubClerk(users=USERS, environment_type="production") as stub:
         ask_this_clerk(monkeypatch, stub)
         yield stub
 

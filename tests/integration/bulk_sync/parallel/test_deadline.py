@@ -11,7 +11,7 @@ from clerksync.clerk_api import BULK
 from local.stub_clerk import Fault, StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import PAGE
+from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
 from tests.integration.bulk_sync.parallel.walks import (
     fetching_threads,
     from_page,
@@ -38,7 +38,7 @@ def test_a_run_out_of_time_ends_partial_and_says_that_the_next_goes_on(
     assert (report.status, report.out_of_time) == ("partial", True)
     assert "The time of the run was over." in str(report.reason)
     assert "The next run goes on from there." in str(report.reason)
-    assert 500 < report.fetched < 3_000
+    assert 10 * PAGE < report.fetched < USERS
     assert (report.orphans_found, report.deleted) == (0, 0)
     table = rows(connection)
     assert len(table) == report.created + 1
@@ -56,7 +56,7 @@ def test_a_checkpoint_tells_which_windows_are_done_and_where_the_others_stand(
     report = run_out_of_time(bulk, stub, clock, page=50)
     kept = checkpoint(connection, report)
     windows = kept["windows"]
-    assert kept["expected"] == 3_000
+    assert kept["expected"] == USERS
     assert len(windows) == report.windows
     assert windows[0]["start"] is None
     began_at = rows(connection, "sync_runs")[report.run_id]["started_at"]
@@ -93,14 +93,14 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What other workers fetched is written without it."""
-    monkeypatch.setattr("clerksync.fetch._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("clerksync.fetch.GRACE_SECONDS", 0.1)
     monkeypatch.setattr("clerksync.fetch._LAST_SECONDS", 0.1)
     stub.interfere = from_page(20, lambda _: Fault(delay_ms=3_000))
     began = time.monotonic()
     report = bulk(deadline=began + 0.8)
     assert time.monotonic() - began < 2.8
     assert (report.status, report.out_of_time) == ("partial", True)
-    assert report.fetched >= 500
+    assert report.fetched >= 10 * PAGE
     stub.reset_faults()
     stub.close()
     for thread in fetching_threads():
@@ -136,7 +136,7 @@ def test_a_deadline_in_the_sweep_is_gone_on_with_in_the_sweep(
     bulk.users.upsert_many([a_user(number) for number in range(ORPHANS)])
     stub.interfere = late_from("user_id", 1, clock)
     first = bulk(deadline=clock.now() + 60)
-    assert (first.status, first.fetched, first.deleted) == ("partial", 3_000, 100)
+    assert (first.status, first.fetched, first.deleted) == ("partial", USERS, 100)
     assert all(window["done"] for window in checkpoint(connection, first)["windows"])
     stub.interfere = None
     stub.reset_requests()
@@ -147,9 +147,10 @@ def test_a_deadline_in_the_sweep_is_gone_on_with_in_the_sweep(
 
 
 def test_a_second_deadline_in_the_sweep_is_partial_again(
-    bulk: Bulk, stub: StubClerk, clock: RunClock
+    bulk: Bulk, stub: StubClerk, clock: RunClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It listed nobody, since that had been done, and yet got on."""
+    monkeypatch.setenv("CLERKSYNC_MAX_ORPHAN_RATIO", "0.2")
     bulk.users.upsert_many([a_user(number) for number in range(250)])
     stub.interfere = late_from("user_id", 1, clock)
     assert bulk(deadline=clock.now() + 60).deleted == 100

@@ -10,6 +10,7 @@ import pytest
 
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.integration.bulk_sync.bulk import Bulk, miss_two
+from tests.integration.bulk_sync.parallel.conftest import USERS
 from tests.integration.bulk_sync.parallel.walks import (
     fetching_threads,
     from_page,
@@ -65,7 +66,7 @@ def test_a_run_is_completed_though_one_answer_in_three_fails(
     new = stub.create_user(email="new@example.com", created_at=1_700_000_000_000)["id"]
     stub.interfere = misfortune = Misfortune(seed)
     report = bulk()
-    assert (report.status, report.fetched) == ("completed", 3_000)
+    assert (report.status, report.fetched) == ("completed", USERS)
     assert (report.created, report.updated, report.deleted) == (1, 1, 1)
     assert (new in rows(connection), deleted in rows(connection)) == (True, False)
     assert rows(connection).keys() == shown(stub)
@@ -83,7 +84,7 @@ def test_workers_that_keep_the_limit_are_never_told_to_wait(
     report = bulk()
     # A request is made once more where Clerk refused it.
     stub.rate_limit = None
-    assert (report.status, report.fetched) == ("completed", 3_000)
+    assert (report.status, report.fetched) == ("completed", USERS)
     assert report.requests > 60
     asked = Counter(str(request.query) for request in stub.request_log)
     assert max(count for query, count in asked.items() if "limit" in query) == 1
@@ -105,7 +106,7 @@ def test_a_429_to_one_worker_stops_all_for_as_long_as_it_says(
 
     stub.interfere = from_page(20, refuse)
     report = bulk()
-    assert (report.status, report.fetched) == ("completed", 3_000)
+    assert (report.status, report.fetched) == ("completed", USERS)
     on_their_way = [at for at in times[1:] if at < times[0] + 1]
     assert len(on_their_way) < 8
     assert len(times) > 8
@@ -129,7 +130,7 @@ def test_a_storm_of_429s_is_sat_out(
 
     stub.interfere = from_page(10, storm)
     report = bulk()
-    assert (report.status, report.fetched) == ("completed", 3_000)
+    assert (report.status, report.fetched) == ("completed", USERS)
     assert report.requests == stub.requests
     assert rows(connection).keys() == shown(stub)
 
@@ -149,12 +150,12 @@ def test_an_outage_ends_all_workers_and_keeps_what_was_written(
     stub.interfere = from_page(30, lambda _: fault)
     broken = bulk()
     assert (broken.status, broken.deleted, broken.out_of_time) == ("partial", 0, False)
-    assert 0 < broken.fetched < 2_999
+    assert 0 < broken.fetched < USERS - 1
     assert fetching_threads() == []
     stub.interfere = None
     report = bulk()
     assert (report.status, report.continues) == ("completed", broken.run_id)
-    assert broken.fetched + report.fetched == 2_999
+    assert broken.fetched + report.fetched == USERS - 1
     assert report.deleted == 1
     assert rows(connection).keys() == shown(stub)
 

@@ -12,6 +12,7 @@ from clerksync.database import Database
 from clerksync.reconcile import Progress
 from local.stub_clerk import StubClerk, StubRequest
 from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
 from tests.integration.bulk_sync.parallel.walks import fetching_threads, from_page
 from tests.people import a_user, shown
 from tests.tables import rows
@@ -31,15 +32,15 @@ def test_ctrl_c_leaves_a_checkpoint_and_the_next_run_goes_on(
     """What had not reached the database by then is asked for again."""
     bulk.users.upsert(a_user(1))
     with pytest.raises(KeyboardInterrupt):
-        bulk(progress=interrupt_after(1_450))
+        bulk(progress=interrupt_after(USERS // 2))
     (run,) = rows(connection, "sync_runs").values()
     assert run["status"] == "failed"
     assert "KeyboardInterrupt" in run["report"]["reason"]
     written = len(rows(connection, "sync_state")) - 1
-    assert 1_400 < written < 2_000
+    assert USERS // 2 <= written < USERS
     report = bulk()
     assert (report.status, report.continues) == ("completed", run["run_id"])
-    assert (report.fetched, report.deleted) == (3_000 - written, 1)
+    assert (report.fetched, report.deleted) == (USERS - written, 1)
     assert rows(connection).keys() == shown(stub)
 
 
@@ -48,7 +49,7 @@ def test_ctrl_c_ends_the_threads_before_it_is_raised(bulk: Bulk) -> None:
     """Also those that wait to hand over a page."""
     left: list[threading.Thread] = []
     try:
-        bulk(progress=interrupt_after(500))
+        bulk(progress=interrupt_after(10 * PAGE))
     except KeyboardInterrupt:
         left = fetching_threads()
     assert left == []
@@ -86,10 +87,10 @@ def test_an_error_of_the_database_in_mid_walk_leaves_a_checkpoint(
     assert run["status"] == "failed"
     assert "LockNotAvailable" in run["report"]["reason"]
     written = len(rows(connection, "sync_state"))
-    assert 0 < written < 3_000
+    assert 0 < written < USERS
     report = hasty()
     assert (report.status, report.continues) == ("completed", run["run_id"])
-    assert report.fetched == 3_000 - written
+    assert report.fetched == USERS - written
     assert rows(connection).keys() == shown(stub)
 
 

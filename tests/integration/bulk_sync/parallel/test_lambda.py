@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 
 from clerksync.rate_limiter import RateLimiter
@@ -50,7 +51,7 @@ class JsonText:
 def clerk(
     stub: StubClerk, environment: pytest.MonkeyPatch, clock: RunClock
 ) -> Iterator[StubClerk]:
-    """The function as deployed, for the instance with three thousand users."""
+    """The function as deployed, for an instance with sixty pages of users."""
     ask_this_clerk(environment, stub)
     environment.setattr(app.clerk, "rate_limiter", RateLimiter())
     environment.setattr(app, "time", SimpleNamespace(monotonic=clock.now))
@@ -64,7 +65,13 @@ def invoked(environment: pytest.MonkeyPatch) -> Iterator[Stubber]:
     environment.setenv("AWS_ACCESS_KEY_ID", "testing")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     client = boto3.client("lambda", region_name="eu-central-1")
-    environment.setattr("boto3.client", {"lambda": client}.__getitem__)
+
+    def made(service: str, *, config: Config) -> Any:
+        assert service == "lambda"
+        assert config.connect_timeout + config.read_timeout < 10, "time is short"
+        return client
+
+    environment.setattr("boto3.client", made)
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -148,7 +155,9 @@ def test_a_chain_ends_after_as_many_runs_as_the_setting_allows(
     expect(invoked, {"mode": "full", "continuation": 1})
     run_out_of_time(clerk, clock, {})
     second = run_out_of_time(clerk, clock, {"continuation": 1})
-    assert len(log_lines(capsys.readouterr().out, TOO_MANY)) == 1
+    output = capsys.readouterr().out
+    assert len(log_lines(output, TOO_MANY)) == 1
+    assert metric(output, "BulkSyncNotContinued") == 1
     third = app.handler({}, Context())
     assert (third["status"], third["continues"]) == ("completed", second["continues"])
 

@@ -11,7 +11,7 @@ from clerksync.run_ledger import RunLedger
 from local.stub_clerk import StubClerk, StubRequest
 from tests.clock import RunClock
 from tests.integration.bulk_sync.bulk import Bulk, miss_two
-from tests.integration.bulk_sync.parallel.conftest import PAGE
+from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
 from tests.integration.bulk_sync.parallel.walks import (
     cursor,
     pages_asked,
@@ -40,11 +40,11 @@ def test_the_next_run_goes_on_from_there_and_completes(
     report = bulk()
     assert (report.status, report.out_of_time) == ("completed", False)
     assert report.continues == first.run_id
-    assert first.fetched + report.fetched == 3_000
+    assert first.fetched + report.fetched == USERS
     assert first.created + report.created == len(shown(stub))
     assert set(before) <= set(footprint(connection, "users", "sync_state"))
     assert rows(connection).keys() == shown(stub)
-    pages = 3_000 // PAGE
+    pages = USERS // PAGE
     assert len(pages_asked(stub)) <= pages + first.windows + 2 * report.windows
     runs = rows(connection, "sync_runs")
     assert [run["checkpoint"] for run in runs.values()] == [None, None]
@@ -82,7 +82,7 @@ def test_several_runs_are_a_chain(
     runs.append(bulk())
     assert [run.status for run in runs] == ["partial"] * 3 + ["completed"]
     assert [run.continues for run in runs] == [None, *[runs[0].run_id] * 3]
-    assert sum(run.fetched for run in runs) == 3_000
+    assert sum(run.fetched for run in runs) == USERS
     assert all(run.fetched for run in runs)
     assert rows(connection).keys() == shown(stub)
     assert bulk().continues is None
@@ -155,7 +155,7 @@ def test_every_mode_that_walks_everything_is_gone_on_with(
     first = run_out_of_time(bulk, stub, clock, page=30, mode=mode)
     report = bulk(mode)
     assert (report.status, report.continues) == ("completed", first.run_id)
-    assert first.fetched + report.fetched == 3_000
+    assert first.fetched + report.fetched == USERS
     expected = set() if mode == "cleanup" else shown(stub)
     if mode == "incremental":
         expected |= {user_id(1)}

@@ -12,7 +12,7 @@ from clerksync.user_table import UserTable
 from local.stub_clerk import StubClerk, StubRequest
 from tests.doors import ask_this_clerk
 from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import PAGE
+from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
 from tests.integration.bulk_sync.parallel.walks import (
     cursor,
     decoding_threads,
@@ -30,9 +30,9 @@ def test_a_walk_of_many_windows_sees_everybody_once(
 ) -> None:
     """Cutting the instance's life costs few requests more than one after the other."""
     report = bulk()
-    assert (report.status, report.fetched) == ("completed", 3_000)
+    assert (report.status, report.fetched) == ("completed", USERS)
     assert report.windows >= 8
-    assert len(pages_asked(stub)) <= 3_000 // PAGE + 2 * report.windows
+    assert len(pages_asked(stub)) <= USERS // PAGE + 2 * report.windows
     assert report.requests == stub.requests
     assert rows(connection).keys() == shown(stub)
     assert fetching_threads() == []
@@ -59,7 +59,7 @@ def test_no_more_are_asking_at_once_than_the_setting_allows(
                 asking -= 1
 
     stub.interfere = count
-    assert bulk().fetched == 3_000
+    assert bulk().fetched == USERS
     assert most == workers
 
 
@@ -69,7 +69,7 @@ def test_a_walk_by_one_worker_is_one_window(
     """As many pages as there are, and the short one that tells the end."""
     monkeypatch.setenv("CLERKSYNC_WORKERS", "1")
     assert bulk().windows == 1
-    assert len(pages_asked(stub)) == 3_000 // PAGE + 1
+    assert len(pages_asked(stub)) == USERS // PAGE + 1
 
 
 @pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
@@ -100,7 +100,7 @@ def test_who_stays_is_synced_while_cursors_and_others_are_deleted(
     report = bulk()
     stub.interfere = None
     assert report.status == "completed"
-    assert stub.count < 2_970
+    assert stub.count < USERS - 30
     assert rows(connection).keys() >= shown(stub)
     assert bulk().status == "completed"
     assert rows(connection).keys() == shown(stub)
@@ -115,7 +115,7 @@ def test_who_signs_up_in_mid_walk_is_not_swept(
 
     def sign_up(request: StubRequest) -> None:
         with lock:
-            if is_page(request) and stub.count < 3_040:
+            if is_page(request) and stub.count < USERS + 40:
                 new = stub.create_user(email=f"new{stub.count}@example.com")
                 user = a_user(email=f"new{stub.count}@example.com")
                 webhook.upsert(user.model_copy(update={"id": new["id"]}))
@@ -123,7 +123,11 @@ def test_who_signs_up_in_mid_walk_is_not_swept(
     stub.interfere = sign_up
     report = bulk()
     database.close()
-    assert (report.status, report.orphans_found, stub.count) == ("completed", 0, 3_040)
+    assert (report.status, report.orphans_found, stub.count) == (
+        "completed",
+        0,
+        USERS + 40,
+    )
     assert rows(connection).keys() == shown(stub)
 
 

@@ -14,6 +14,7 @@ from local.stub_clerk import StubClerk, StubRequest
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk
 from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk_sync.parallel.conftest import USERS
 from tests.integration.bulk_sync.parallel.walks import from_page, run_out_of_time
 from tests.people import shown
 from tests.tables import rows
@@ -49,11 +50,11 @@ def test_a_run_of_another_kind_leaves_the_checkpoint_to_the_next_of_its_own(
     first = run_out_of_time(bulk, stub, clock, page=30)
     report = bulk(**request_)
     assert (report.status, report.continues) == ("completed", None)
-    assert report.fetched == 3_000
+    assert report.fetched == USERS
     assert len(checkpoints(connection)) == 1
     report = bulk()
     assert (report.status, report.continues) == ("completed", first.run_id)
-    assert first.fetched + report.fetched == 3_000
+    assert first.fetched + report.fetched == USERS
 
 
 def test_a_dry_run_out_of_time_leaves_nothing_to_go_on_from(
@@ -76,7 +77,7 @@ def test_a_walk_older_than_a_day_is_begun_anew(
     connection.execute("UPDATE sync_runs SET started_at = now() - interval '25 hours'")
     report = bulk()
     assert (report.status, report.continues) == ("completed", None)
-    assert report.fetched == 3_000
+    assert report.fetched == USERS
     assert rows(connection, "sync_run_listed") == {}
 
 
@@ -118,7 +119,7 @@ def test_after_another_instance_has_been_synced_a_walk_is_begun_anew(
         ask_this_clerk(monkeypatch, another)
         connection.execute("UPDATE users SET created_at = created_at - interval '1 h'")
         connection.execute("UPDATE sync_state SET synced_at = now() - interval '1 h'")
-        assert bulk(force=True).deleted > 1_000
+        assert bulk(force=True).deleted > USERS // 3
     ask_this_clerk(monkeypatch, stub)
     assert bulk(force=True).status == "completed"
     assert rows(connection).keys() >= shown(stub)
@@ -149,7 +150,7 @@ def test_a_completed_run_makes_the_checkpoint_of_a_run_beside_it_void(
     assert (beside[0].status, beside[0].continues) == ("completed", None)
     assert len(checkpoints(connection)) == 1
     report = bulk()
-    assert (report.continues, report.fetched) == (None, 3_000)
+    assert (report.continues, report.fetched) == (None, USERS)
     assert rows(connection).keys() == shown(stub)
 
 
@@ -176,7 +177,7 @@ def test_of_two_runs_at_once_one_goes_on_and_the_other_begins_anew(
     reports.append(bulk())
     assert [report.status for report in reports] == ["completed"] * 2
     assert [report.continues for report in reports] == [None, first.run_id]
-    assert [r.fetched for r in reports] == [3_000, 3_000 - first.fetched]
+    assert [r.fetched for r in reports] == [USERS, USERS - first.fetched]
     assert rows(connection).keys() == shown(stub)
     assert checkpoints(connection) == []
     assert rows(connection, "sync_run_listed") == {}
