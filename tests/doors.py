@@ -37,6 +37,7 @@ _PRIVATE = re.compile(
     r"example\.com|Noor|Castell|correct-horse|(whsec|[ps]k_(test|live))_\w{2}|eyJ"
     r"|BEGIN PUBLIC KEY"
 )
+_ID = re.compile(r"\buser_[A-Za-z0-9]{27}\b")
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ class _Stdout:
 
 def assert_tells_nothing_private(output: str, *words: str) -> None:
     """Logs, metrics and refusals carry ids and counts only."""
-    assert not _PRIVATE.search(output), output
+    # By chance, an id can have any of the words in it.
+    assert not _PRIVATE.search(_ID.sub("", output)), output
     assert not [word for word in words if word in output], output
 
 

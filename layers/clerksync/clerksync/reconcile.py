@@ -173,13 +173,16 @@ class BulkSync:
     def _walk_everything(self, instance: str) -> None:
         windows = self._take_over(instance)
         if windows is None and self._request.continuation:
-            reason = "There is nothing left to go on with: another run has done so."
-            self._report.fall_short("partial", reason)
+            gone = "There is nothing to go on with: another run has done so."
+            self._report.fall_short("partial", gone)
             return
-        windows = windows or self._begin_walk()
+        if windows is None:
+            end = self._created_before()
+            self._expected = self._clerk.count(created_before=end)
+            windows = Windows.until(end, to_come=self._expected)
         self._windows, writer = windows, self._writer()
         self._report.plan_ms = _ms_since(self._began)
-        known = self._ledger.count_listed(self._run) if self._report.continues else 0
+        known = self._ledger.count_listed(self._run)
         kept_at = time.monotonic()
 
         def progress(fetched: int) -> None:
@@ -199,8 +202,8 @@ class BulkSync:
         now = self._clerk.count(created_before=self._created_before())
         listed = self._ledger.count_listed(self._run)
         if listed < min(self._expected, now):
-            reason = f"Clerk counts {now} users and listed {listed}. Run again."
-            self._report.fall_short("partial", reason)
+            short = f"Clerk counts {now} users and listed {listed}. Run again."
+            self._report.fall_short("partial", short)
         elif self._request.mode != "incremental":
             self._sweep(listed)
 
@@ -217,11 +220,8 @@ class BulkSync:
         self._report.continues = self._run.walk_id
         self._expected = checkpoint["expected"]
         self._failed_before = checkpoint["failed"]
-        return Windows.from_json(checkpoint["windows"])
-
-    def _begin_walk(self) -> Windows:
-        self._expected = self._clerk.count(created_before=self._created_before())
-        return Windows.until(self._created_before())
+        to_come = self._expected - self._ledger.count_listed(self._run)
+        return Windows.from_json(checkpoint["windows"], to_come=to_come)
 
     def _created_before(self) -> int:
         """Until the walk began, and that millisecond too. Unix ms."""
@@ -293,7 +293,7 @@ class BulkSync:
 
 
 def _unix_ms(moment: datetime) -> int:
-    return math.floor(moment.timestamp() * 1000)
+    return int(moment.timestamp() * 1000)
 
 
 def _ms_since(moment: float) -> int:

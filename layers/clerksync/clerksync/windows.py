@@ -12,6 +12,7 @@ All times are Unix milliseconds of Clerk's clock.
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any, Final, Self
 
 from clerksync.clerk_api import PAGE_LIMIT
@@ -85,16 +86,21 @@ class Windows:
     a window is walked by the one that has taken it.
     """
 
-    def __init__(self, windows: Iterable[Window]) -> None:
+    def __init__(self, windows: Iterable[Window], *, to_come: float = inf) -> None:
+        self._to_come = to_come
         self._windows = list(windows)
         self._waiting = [w for w in self._windows if not w.walked][::-1]
         self._changed = threading.Condition()
         self._stopped = False
 
     @classmethod
-    def until(cls, end: int) -> Self:
-        """A walk from the beginning of the instance until before a time."""
-        return cls([Window(None, end)])
+    def until(cls, end: int, *, to_come: float = inf) -> Self:
+        """A walk from the beginning of the instance until before a time.
+
+        So many users are `to_come`, as far as is known: when few of them are left,
+        nothing is halved any more, however close together the last ones were.
+        """
+        return cls([Window(None, end)], to_come=to_come)
 
     def __iter__(self) -> Iterator[Window]:
         """All, in the order of their times."""
@@ -109,7 +115,8 @@ class Windows:
                 if all(window.walked for window in self._windows):
                     break
                 longest = max(self._windows, key=Window.users_to_go)
-                if longest.users_to_go() >= _WORTH_HALVING:
+                most = min(longest.users_to_go(), self._to_come)
+                if most >= _WORTH_HALVING:
                     window = longest.halve()
                     self._windows.append(window)
                     return window
@@ -127,6 +134,7 @@ class Windows:
         times = [u.created_at for u in page.users if u.created_at is not None]
         with self._changed:
             own = _between(page, times, window.start, window.end)
+            self._to_come -= len(own)
             window.walked = len(page) < PAGE_LIMIT or (
                 bool(times) and times[-1] >= window.end
             )
@@ -148,8 +156,8 @@ class Windows:
             return [_as_json(window) for window in self]
 
     @classmethod
-    def from_json(cls, windows: list[dict[str, Any]]) -> Self:
-        return cls(_from_json(window) for window in windows)
+    def from_json(cls, windows: list[dict[str, Any]], *, to_come: float = inf) -> Self:
+        return cls((_from_json(window) for window in windows), to_come=to_come)
 
 
 def _cursors(ids: list[str]) -> list[str]:

@@ -111,3 +111,18 @@ def test_a_listing_that_cannot_go_on_is_given_up(
     )
     assert bulk().status == "partial"
     assert len(rows(connection).keys() & crowd) == 500
+
+
+def test_a_small_crowd_costs_no_search_for_others(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All in one millisecond, and the count says that nobody else is to come."""
+    with StubClerk() as stub:
+        ask_this_clerk(monkeypatch, stub)
+        for number in range(600):
+            stub.create_user(
+                email=f"{number}@example.com", created_at=1_000_000_000_000
+            )
+        report = bulk()
+    assert (report.status, report.fetched) == ("completed", 600)
+    assert report.requests == 5  # the instance, two counts and two pages
