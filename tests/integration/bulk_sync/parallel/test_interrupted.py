@@ -74,11 +74,15 @@ def test_an_error_of_the_database_in_mid_walk_leaves_a_checkpoint(
         def block(_: StubRequest) -> None:
             nonlocal locked
             with lock:
-                if not locked:
+                # Not before something has been written that is worth a checkpoint.
+                if (
+                    not locked
+                    and blocker.execute("TABLE sync_state LIMIT 1").fetchone()
+                ):
                     locked = True
                     blocker.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
 
-        stub.interfere = from_page(30, block)
+        stub.interfere = from_page(10, block)
         with pytest.raises(errors.LockNotAvailable):
             hasty()
         blocker.rollback()
