@@ -49,19 +49,6 @@ def test_users_whom_clerk_was_not_asked_about_are_read_again(
     assert rows(connection).keys() == shown(stub)
 
 
-def test_a_run_that_was_killed_is_gone_on_with_when_it_must_be_dead(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, clock: RunClock
-) -> None:
-    """Lambda lets no run go on for longer than 15 minutes."""
-    first = run_out_of_time(bulk, stub, clock, page=30)
-    connection.execute("UPDATE sync_runs SET status = 'running'")
-    connection.execute(
-        "UPDATE sync_runs SET started_at = now() - interval '17 minutes'"
-    )
-    report = bulk()
-    assert (report.status, report.continues) == ("completed", first.run_id)
-
-
 def test_a_long_run_keeps_its_checkpoint_while_it_goes_on(
     bulk: Bulk,
     stub: StubClerk,
