@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clerksync.copy_text import copy_line
+from clerksync.copy_text import copy_lines
 
 # All that Postgres can hold: no NUL character, no lone surrogate.
 _CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -39,7 +39,7 @@ def through_postgres(
     session: psycopg.Connection, table: str, columns: str, rows: list[list[Any]]
 ) -> list[list[Any]]:
     """Copy rows in, and read them again, in their order."""
-    text = "".join([f"{copy_line(row)}\n" for row in rows])
+    text = "".join([f"{line}\n" for line in copy_lines(rows)])
     session.execute(f"TRUNCATE {table} RESTART IDENTITY".encode())
     with session.cursor() as cursor:
         with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:

@@ -118,7 +118,7 @@ def test_updated_user_has_a_primary_address_that_is_not_the_first() -> None:
     user = _webhook("user_updated").user
     assert user is not None
     assert user.email_addresses is not None
-    assert user.email_addresses[0].email_address != user.email
+    assert user.email_addresses[0]["email_address"] != user.email
 
 
 def test_phone_only_user_has_no_address() -> None:

@@ -1,5 +1,6 @@
 """A bulk run from outside: what it is asked for, and what it tells in the end."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal, Self
@@ -108,3 +109,8 @@ class Report:
         """Note why the run is not completed; of several statuses the worst stands."""
         self.status = max(self.status, status, key=_SEVERITY.index)
         self.reason = f"{self.reason} {reason}" if self.reason else reason
+
+
+def ms_since(moment: float) -> int:
+    """Whole milliseconds since a moment of `time.monotonic()`."""
+    return round((time.monotonic() - moment) * 1000)

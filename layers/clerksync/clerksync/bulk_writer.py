@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Final
 
-from clerksync.bulk_run import BulkSyncRequest, Report
+from clerksync.bulk_run import BulkSyncRequest, Report, ms_since
 from clerksync.clerk_api import IDS_LIMIT, ClerkApi
 from clerksync.clerk_user import ClerkUser, Page
 from clerksync.errors import (
@@ -70,7 +70,7 @@ class BulkWriter:
                     self._write(batch)
                     progress(report.fetched)
         finally:
-            report.fetch_ms += _ms_since(began)
+            report.fetch_ms += ms_since(began)
 
     def upsert(
         self, users: list[ClerkUser], *, confirmed_at: datetime | None = None
@@ -88,7 +88,7 @@ class BulkWriter:
         for page in batch:
             prepared.add(page.prepared)
         tombstoned = self._upsert(prepared).tombstoned
-        self._report.write_ms += _ms_since(began)
+        self._report.write_ms += ms_since(began)
         try:
             while tombstoned:
                 self._confirm(tombstoned[:IDS_LIMIT])
@@ -109,7 +109,3 @@ class BulkWriter:
         outcome = self._users.upsert_prepared(prepared, dry_run=self._request.dry_run)
         self._report.add(outcome)
         return outcome
-
-
-def _ms_since(moment: float) -> int:
-    return round((time.monotonic() - moment) * 1000)

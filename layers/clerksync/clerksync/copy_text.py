@@ -12,18 +12,25 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 _NULL: Final = "\\N"
 
 
-def copy_line(values: list[Any]) -> str:
-    """One row, without the newline at its end. Of str, int, bool, datetime, None."""
-    line = "\t".join(
-        [v if v.__class__ is str else _NULL if v is None else str(v) for v in values]
-    )
-    # Next to never does a text hold what must be escaped: it is searched as a whole.
+def copy_lines(rows: list[list[Any]]) -> list[str]:
+    """Each row of str, int, bool, datetime and None, without the newline at its end."""
+    lines = [
+        "\t".join(
+            [v if v.__class__ is str else _NULL if v is None else str(v) for v in row]
+        )
+        for row in rows
+    ]
+    # Next to never does a text hold what must be escaped: all are searched at once.
+    text = "".join(lines)
     if (
-        line.count("\t") == len(values) - 1
-        and line.count("\\") == values.count(None)
-        and "\n" not in line
-        and "\r" not in line
+        text.count("\t") == sum([len(row) - 1 for row in rows])
+        and text.count("\\") == sum([row.count(None) for row in rows])
+        and "\n" not in text
+        and "\r" not in text
     ):
-        return line
-    escaped = [v.translate(_ESCAPES) if isinstance(v, str) else v for v in values]
-    return "\t".join([_NULL if v is None else str(v) for v in escaped])
+        return lines
+    return ["\t".join([_escaped(v) for v in row]) for row in rows]
+
+
+def _escaped(value: Any) -> str:
+    return _NULL if value is None else str(value).translate(_ESCAPES)

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -27,6 +28,9 @@ _WAITING_PAGES: Final = 2
 # For threads whose results nobody reads any more.
 _LAST_SECONDS: Final = 1.0
 _COLLECT_EVERY: Final = 100_000
+# Long enough for the thread that decodes, and so short that the one that writes does
+# not wait 5 ms for the interpreter at each of a batch's steps.
+_SWITCH_EVERY: Final = 0.0005
 
 Prepare = Callable[[Page], Prepared]
 
@@ -151,12 +155,15 @@ def _in_background(
     # Thousands of objects come and go with every page, and none of them in circles.
     thresholds = gc.get_threshold()
     gc.set_threshold(_COLLECT_EVERY, *thresholds[1:])
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_EVERY)
     all_ended = False
     try:
         yield from _collected(results, workers, clerk, end_early)
         all_ended = True
     finally:
         gc.set_threshold(*thresholds)
+        sys.setswitchinterval(switch_interval)
         if not all_ended:
             end_early()
             clerk.stop()

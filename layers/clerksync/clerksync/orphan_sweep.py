@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import LiteralString
+from typing import LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors, sql
@@ -13,6 +13,8 @@ from clerksync.database import Database
 from clerksync.observability import describe, logger
 from clerksync.run_ledger import Run
 from clerksync.user_table import Outcome, UserTable
+
+Result = TypeVar("Result")
 
 # EXCEPT hashes each table once; NOT EXISTS may choose a quadratic plan.
 _CANDIDATES: LiteralString = """
@@ -105,7 +107,7 @@ def sweep_orphans(
 def restore_companions(database: Database, users: UserTable) -> None:
     """Give their companion row to users that have none, however they came to be."""
     query = sql.SQL(_COMPANIONS).format(**users.names)
-    database.run(lambda connection: connection.execute(query))
+    _hashed(database, lambda connection: connection.execute(query))
 
 
 def _sweep_batch(
@@ -156,12 +158,21 @@ def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
     parameters = {"run_id": run.walk_id, "started_at": run.walk_began_at}
 
     def work(connection: psycopg.Connection) -> list[str]:
-        with connection.transaction():
-            # A million ids fit: sorting them on disk would take twice as long.
-            connection.execute("SET LOCAL work_mem = '64MB'")
-            return [row[0] for row in connection.execute(query, parameters)]
+        return [row[0] for row in connection.execute(query, parameters)]
 
-    return database.run(work)
+    return _hashed(database, work)
+
+
+def _hashed(database: Database, work: Callable[[psycopg.Connection], Result]) -> Result:
+    """Run a unit of work with memory for hashing a million ids: sorting them on disk
+    would take up to four times as long."""
+
+    def with_memory(connection: psycopg.Connection) -> Result:
+        with connection.transaction():
+            connection.execute("SET LOCAL work_mem = '64MB'")
+            return work(connection)
+
+    return database.run(with_memory)
 
 
 def _table_size(database: Database, users: UserTable) -> int:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from clerksync.bulk_run import BulkSyncRequest, Report
+from clerksync.bulk_run import BulkSyncRequest, Report, ms_since
 from clerksync.bulk_writer import CLERK_ERRORS, BulkWriter
 from clerksync.clerk_api import ClerkApi
 from clerksync.database import Database
@@ -108,7 +108,7 @@ class BulkSync:
         if report.fetch_ms:
             report.users_per_second = report.fetched * 1000 // report.fetch_ms
         report.requests = self._clerk.requests
-        report.duration_ms = _ms_since(self._began)
+        report.duration_ms = ms_since(self._began)
         self._ledger.finish(self._run, report.status, report.as_json(), checkpoint)
 
     def _checkpoint(self, *, sweep_too: bool) -> dict[str, Any] | None:
@@ -163,7 +163,7 @@ class BulkSync:
 
     def _walk_changes(self, *, since: int) -> None:
         writer = self._writer()
-        self._report.plan_ms = _ms_since(self._began)
+        self._report.plan_ms = ms_since(self._began)
         pages = updated_pages(self._clerk, since=since)
         writer.consume(
             fetch_pages(self._clerk, pages, writer.prepare),
@@ -181,7 +181,7 @@ class BulkSync:
             self._expected = self._clerk.count(created_before=end)
             windows = Windows.until(end, to_come=self._expected)
         self._windows, writer = windows, self._writer()
-        self._report.plan_ms = _ms_since(self._began)
+        self._report.plan_ms = ms_since(self._began)
         known = self._ledger.count_listed(self._run)
         kept_at = time.monotonic()
 
@@ -266,11 +266,12 @@ class BulkSync:
                 dry_run=self._request.dry_run,
                 progress=lambda done, total: self._progress("sweep", done, total),
             )
-            if not self._request.dry_run:
-                restore_companions(self._database, self._users)
         finally:
             self._tell(sweep)
-            self._report.sweep_ms = _ms_since(began)
+            self._report.sweep_ms = ms_since(began)
+        if not self._request.dry_run:
+            restore_companions(self._database, self._users)
+            self._report.write_ms += ms_since(began) - self._report.sweep_ms
 
     def _tell(self, sweep: Sweep) -> None:
         """Take what a sweep did into the report."""
@@ -294,7 +295,3 @@ class BulkSync:
 
 def _unix_ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _ms_since(moment: float) -> int:
-    return round((time.monotonic() - moment) * 1000)

@@ -85,9 +85,8 @@ _LIST: LiteralString = """
     INSERT INTO {listed} (run_id, clerk_ids) VALUES (%s, string_to_array(%s, ','))
 """
 _COUNT_LISTED: LiteralString = """
-    SELECT count(DISTINCT clerk_id)
-    FROM {listed}, unnest(clerk_ids) AS clerk_id
-    WHERE run_id = %s
+    SELECT count(*)
+    FROM (SELECT DISTINCT unnest(clerk_ids) FROM {listed} WHERE run_id = %s) AS ids
 """
 
 

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from clerksync import table_mapping
 from clerksync.clerk_user import ClerkUser
-from clerksync.copy_text import copy_line
+from clerksync.copy_text import copy_lines
 from clerksync.database import Database
 from clerksync.errors import InvalidPayloadError
 from clerksync.observability import describe, logger
@@ -157,15 +157,16 @@ class UserTable:
         self, users: Iterable[ClerkUser], *, confirmed_at: datetime | None = None
     ) -> Prepared:
         """What `upsert_prepared` needs to know of users. Safe for threads."""
-        prepared = Prepared()
+        rows: list[list[Any]] = []
+        failed: list[str] = []
         for user in users:
             try:
-                row = self._row(user, confirmed_at)
-                prepared.rows.append((user.id, user.updated_at, copy_line(row)))
+                rows.append(self._row(user, confirmed_at))
             except InvalidPayloadError as error:
                 logger.error("user not written", clerk_id=user.id, **describe(error))
-                prepared.failed.append(user.id)
-        return prepared
+                failed.append(user.id)
+        lines = zip(rows, copy_lines(rows), strict=True)
+        return Prepared([(row[0], row[1], line) for row, line in lines], failed)
 
     def upsert_prepared(self, prepared: Prepared, *, dry_run: bool = False) -> Outcome:
         """Apply users in one transaction; of several versions of one, the newest.
@@ -173,12 +174,11 @@ class UserTable:
         Users that the table refuses end in `failed`, and the others are applied. A
         dry run finds out what would happen and changes nothing.
         """
-        newest: dict[str, StagedRow] = {}
-        for row in prepared.rows:
-            clerk_id, version, _ = row
-            known = newest.setdefault(clerk_id, row)
-            if known is not row and known[1] <= version:
-                newest[clerk_id] = row
+        newest: dict[str, StagedRow] = {row[0]: row for row in prepared.rows}
+        if len(newest) < len(prepared.rows):
+            for row in prepared.rows:
+                if newest[row[0]][1] <= row[1]:
+                    newest[row[0]] = row
         outcome = Outcome(
             unchanged=len(prepared.rows) - len(newest), failed=list(prepared.failed)
         )
@@ -252,16 +252,13 @@ class UserTable:
             return outcome
 
     def _row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
-        row = [*self._read(user), confirmed_at, self._tier(user)]
+        row = [*self._read(user), confirmed_at, None]
         for position in self._json_positions:
-            row[position] = _json(row[position])
+            row[position] = _json(row[position]) if row[position] else "{}"
+        if self._tier_metadata_key is not None:
+            tier = (user.public_metadata or {}).get(self._tier_metadata_key)
+            row[-1] = tier if isinstance(tier, str) and tier else None
         return row
-
-    def _tier(self, user: ClerkUser) -> str | None:
-        if self._tier_metadata_key is None:
-            return None
-        tier = (user.public_metadata or {}).get(self._tier_metadata_key)
-        return tier if isinstance(tier, str) and tier else None
 
 
 _encode: Final = json.JSONEncoder(allow_nan=False).encode
@@ -269,7 +266,7 @@ _encode: Final = json.JSONEncoder(allow_nan=False).encode
 
 def _json(value: Any) -> str:
     try:
-        return _encode(value) if value else "{}"
+        return _encode(value)
     except (ValueError, RecursionError) as error:
         message = "The metadata holds a number too large or is nested too deep."
         raise InvalidPayloadError(message) from error

@@ -27,9 +27,9 @@ BEGIN
     skipped := 0;
     email_conflicts := 0;
 
-    -- None of them known? Then plain inserts, which cost less than any check: the unique
-    -- indexes object to whoever came up in between and to an email that is taken, and
-    -- then this did not happen. Nothing is read, so nothing can be read too early.
+    -- None of them known? Then plain inserts, which cost less than any check: the
+    -- unique indexes object to whoever came up in between and to an email that is
+    -- taken, and then this did not happen and the rest of the function decides.
     IF NOT EXISTS (
            SELECT FROM {incoming} AS i
            JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
@@ -55,12 +55,11 @@ BEGIN
                 INSERT INTO {companion} ({companion_key}) SELECT key FROM written
             )
             SELECT count(*) INTO created FROM written;
-            SELECT count(*) FILTER (WHERE no_email), count(*) FILTER (WHERE NOT no_email)
+            SELECT count(*) FILTER (WHERE i.{email} IS NULL AND _require_email),
+                   count(*) FILTER (WHERE i.{email} IS NOT NULL OR NOT _require_email)
+                   - created
             INTO skipped, unchanged
-            FROM (
-                SELECT i.{email} IS NULL AND _require_email AS no_email FROM {incoming} AS i
-            ) AS all_of_them;
-            unchanged := unchanged - created;
+            FROM {incoming} AS i;
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             created := 0;
@@ -103,6 +102,7 @@ BEGIN
         FROM {incoming} AS i
         LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
         LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
+        OFFSET 0  -- or each of the four aggregates would judge anew
     ) AS verdicts;
     IF _news IS NULL THEN
         RETURN;
