@@ -62,7 +62,7 @@ BEGIN
             FROM {incoming} AS i;
             RETURN;
         EXCEPTION WHEN unique_violation THEN
-            created := 0;
+            NULL;  -- all of it is undone
         END;
     END IF;
 
