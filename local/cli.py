@@ -232,7 +232,7 @@ def _stack() -> Iterator[Settings]:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
-    database = Database(lambda: settings.database_url)
+    database = Database.from_settings(settings)
     try:
         yield database
     finally:

@@ -78,7 +78,7 @@ def _gateway() -> Gateway:
 
 
 def _migrate(console: Console, settings: Settings) -> None:
-    database = Database(lambda: settings.database_url)
+    database = Database.from_settings(settings)
     try:
         for name in migrate(database, schema=settings.schema):
             console.print(f"applied {name}", highlight=False)
@@ -88,7 +88,7 @@ def _migrate(console: Console, settings: Settings) -> None:
 
 def _sync(console: Console, settings: Settings) -> None:
     """The stub begins anew at each start: so does the table."""
-    database = Database(lambda: settings.database_url)
+    database = Database.from_settings(settings)
     try:
         with shown_progress(console) as progress:
             clerk = ClerkApi(settings, BULK)

@@ -18,7 +18,7 @@ from clerksync.settings import Settings
 _RESERVE_SECONDS: Final = 20
 
 settings = Settings()
-database = Database(lambda: settings.database_url)
+database = Database.from_settings(settings)
 clerk = ClerkApi(settings, BULK)
 
 

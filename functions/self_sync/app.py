@@ -20,7 +20,7 @@ from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 
 settings = Settings()
-database = Database(lambda: settings.database_url)
+database = Database.from_settings(settings)
 clerk = ClerkApi(settings, INTERACTIVE)
 sessions = SessionVerifier(clerk.jwks)
 

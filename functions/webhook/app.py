@@ -1,6 +1,7 @@
 """POST /api/webhooks/clerk: what Clerk, through Svix, tells us of its users."""
 
 from clerksync.database import Database
+from clerksync.errors import InvalidSignatureError
 from clerksync.http_api import Request, Response, http_door
 from clerksync.observability import count, logger
 from clerksync.settings import Settings
@@ -13,18 +14,29 @@ from clerksync.webhook_event import (
 )
 
 settings = Settings()
-database = Database(lambda: settings.database_url)
+database = Database.from_settings(settings)
 
 
 def receive(request: Request) -> Response:
     logger.append_keys(svix_id=message_id(request.headers))
-    secrets = settings.webhook_signing_secrets
-    verify_signature(request.body, request.headers, secrets)
+    verify(request)
     event = parse_event(request.body, instance_id=settings.instance_id)
     action = apply(event)
     logger.info("webhook applied", type=event.type, action=action)
     count(f"Webhooks{action.capitalize()}")
     return Response(200, {"success": True, "action": action})
+
+
+def verify(request: Request) -> None:
+    secrets = settings.webhook_signing_secrets
+    try:
+        verify_signature(request.body, request.headers, secrets)
+    except InvalidSignatureError:
+        # The signing secret may have been rotated since it was read.
+        if not settings.refresh():
+            raise
+        secrets = settings.webhook_signing_secrets
+        verify_signature(request.body, request.headers, secrets)
 
 
 def apply(event: WebhookEvent) -> str:

@@ -182,11 +182,17 @@ class ClerkApi:
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
         tries, waited, problem = 0, 0.0, "too many requests"
+        renewed = False
         while True:
             wait = self.rate_limiter.seconds_to_wait()
             if not wait:
                 try:
                     return self._ask(path, query, decode)
+                except ClerkRequestError as error:
+                    if error.status != 401 or renewed or not self._renew_key():
+                        raise
+                    renewed = True
+                    continue
                 except _TryAgainError as reason:
                     problem = str(reason)
                     if reason.retry_after_seconds is not None:
@@ -201,6 +207,16 @@ class ClerkApi:
                 message = f"Clerk cannot be asked: {problem}. {_HINT}"
                 raise ClerkUnavailableError(message, wait)
             self._sleep(wait)
+
+    def _renew_key(self) -> bool:
+        """Whether there is another key by now. In the middle of a run none is taken: it
+        may be of another instance."""
+        if self._access and self.requests > 1:
+            return False
+        renewed = self._settings.refresh()
+        if renewed and self._access:
+            self._access = self._settings.clerk_api_url, self._settings.clerk_secret_key
+        return renewed
 
     def _sleep(self, seconds: float) -> None:
         until = min(time.monotonic() + seconds, self.deadline)

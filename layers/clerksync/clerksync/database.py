@@ -3,12 +3,14 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import psycopg
 from psycopg import conninfo, errors
 
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
+from clerksync.settings import Settings
+from clerksync.tls import tls_parameters
 
 Result = TypeVar("Result")
 Work = Callable[[psycopg.Connection], Result]
@@ -47,10 +49,27 @@ class Database:
     transaction poolers and RDS Proxy may stand in between.
     """
 
-    def __init__(self, url: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        url: Callable[[], str],
+        *,
+        refresh: Callable[[], bool] = lambda: False,
+        uses_iam: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`refresh` looks whether the URL has changed, when connecting failed."""
         self._url = url
+        self._refresh = refresh
+        self._uses_iam = uses_iam
         self._connection: psycopg.Connection | None = None
         self._connected_to = ""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls(
+            lambda: settings.database_url,
+            refresh=settings.refresh,
+            uses_iam=lambda: settings.database_uses_iam,
+        )
 
     def run(self, work: Work[Result]) -> Result:
         """Run a unit of work that may be run again.
@@ -96,17 +115,41 @@ class Database:
                 return self._connection
             self.close()
         try:
-            # libpq's own values lose against the URL's, not against keywords.
-            given = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items()}
-            self._connection = psycopg.connect(
-                conninfo.make_conninfo(**_CLIENT_LIMITS | given),
-                autocommit=True,
-                prepare_threshold=None,
-            )
-        except psycopg.Error as error:
-            raise DatabaseUnreachableError(_reason(error)) from None
+            self._connection = _opened(url, uses_iam=self._uses_iam())
+        except DatabaseUnreachableError:
+            # A password that was rotated, or a database that moved.
+            if not self._refresh() or url == self._url():
+                raise
+            url = self._url()
+            self._connection = _opened(url, uses_iam=self._uses_iam())
         self._connected_to = url
         return self._connection
+
+
+def _opened(url: str, *, uses_iam: bool) -> psycopg.Connection:
+    try:
+        given = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items()}
+        # libpq's own values lose against the URL's, not against keywords.
+        given = _CLIENT_LIMITS | tls_parameters(given) | given
+        if uses_iam:
+            given["password"] = _iam_token(given)
+        return psycopg.connect(
+            conninfo.make_conninfo(**given), autocommit=True, prepare_threshold=None
+        )
+    except psycopg.Error as error:
+        raise DatabaseUnreachableError(_reason(error)) from None
+
+
+def _iam_token(given: dict[str, str]) -> str:
+    """A password for the next 15 minutes, signed here with the function's own role."""
+    import boto3  # noqa: PLC0415 - only who uses it pays for it
+
+    token: str = boto3.client("rds").generate_db_auth_token(
+        DBHostname=given.get("host", ""),
+        Port=int(given.get("port", "5432")),
+        DBUsername=given.get("user", ""),
+    )
+    return token
 
 
 def _reason(error: psycopg.Error) -> str:
@@ -114,6 +157,12 @@ def _reason(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.ProgrammingError):
         return "DATABASE_URL is not a Postgres URL (postgresql://user:…@host/database)."
     text = str(error)
+    if "certificate" in text or "SSL" in text:
+        return (
+            "Postgres shows no TLS certificate that can be trusted. Name its authority "
+            "in DATABASE_URL (?sslrootcert=FILE) or, where the network itself can be "
+            "trusted, say ?sslmode=require or ?sslmode=disable."
+        )
     if "password authentication failed" in text or "no password" in text:
         return "Postgres refused user or password: check DATABASE_URL."
     if "does not exist" in text:

@@ -5,15 +5,20 @@ demands only what it needs, and a changed value counts from the next request on.
 """
 
 import base64
-import json
 import os
 import re
-import time
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
+
+from psycopg import ProgrammingError, conninfo
 
 from clerksync.errors import InvalidSettingError, MissingSettingError
+from clerksync.secret import Secret
 
-_SECRET_TTL_SECONDS: Final = 300
+_SETTINGS_ID: Final = "CLERKSYNC_SECRET_ID"
+_DATABASE_ID: Final = "CLERKSYNC_DATABASE_SECRET_ID"
+# What a secret that RDS manages may hold besides user and password.
+_PLACE: Final = ("host", "port", "dbname")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?")
@@ -24,15 +29,38 @@ class Settings:
     neither message holds a value."""
 
     def __init__(self) -> None:
-        self._secret: dict[str, str] = {}
-        self._secret_id = ""
-        self._secret_read_at = 0.0
+        self._secrets: dict[str, Secret] = {}
+
+    def refresh(self) -> bool:
+        """Read the secrets anew: something in them proved wrong. Whether they changed.
+
+        Asks Secrets Manager at most every 10 s.
+        """
+        changed = [secret.refresh() for secret in self._secrets.values()]
+        return any(changed)
 
     @property
     def database_url(self) -> str:
-        return self._required(
-            "DATABASE_URL", "Set it to postgresql://user:password@host/database."
-        )
+        """With user and password of the secret that CLERKSYNC_DATABASE_SECRET_ID names,
+        if any. Such as RDS keeps also holds host, port and database: DATABASE_URL may
+        then be missing, and otherwise wins."""
+        url = self._text("DATABASE_URL") or ""
+        credentials = self._secret(_DATABASE_ID)
+        if credentials is not None:
+            url = _with_credentials(url, credentials)
+        if not url:
+            hint = "Set it to postgresql://user:password@host/database."
+            raise MissingSettingError("DATABASE_URL", hint)
+        return url
+
+    @property
+    def database_uses_iam(self) -> bool:
+        """Whether RDS takes an IAM token for a password."""
+        method = self._text("CLERKSYNC_DATABASE_AUTH") or "password"
+        if method not in {"password", "iam"}:
+            message = "CLERKSYNC_DATABASE_AUTH must be password or iam."
+            raise InvalidSettingError(message)
+        return method == "iam"
 
     @property
     def clerk_secret_key(self) -> str:
@@ -163,38 +191,16 @@ class Settings:
         return number
 
     def _from_secret(self, name: str) -> str | None:
-        secret_id = os.environ.get("CLERKSYNC_SECRET_ID")
-        if not secret_id:
+        values = self._secret(_SETTINGS_ID)
+        return values.get(name) if values else None
+
+    def _secret(self, named_by: str) -> Mapping[str, str] | None:
+        """The values of the secret that a variable names; None when it names none."""
+        name = os.environ.get(named_by)
+        if not name:
             return None
-        age = time.monotonic() - self._secret_read_at
-        if secret_id != self._secret_id or age > _SECRET_TTL_SECONDS:
-            self._secret = _read_secret(secret_id)
-            self._secret_id = secret_id
-            self._secret_read_at = time.monotonic()
-        return self._secret.get(name)
-
-
-def _read_secret(secret_id: str) -> dict[str, str]:
-    # boto3 costs 150 ms: only those who keep a secret there pay for it.
-    import boto3  # noqa: PLC0415 - see above
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
-
-    try:
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=secret_id)
-    except (BotoCoreError, ClientError) as error:
-        message = (
-            "The secret named by CLERKSYNC_SECRET_ID cannot be read "
-            f"({type(error).__name__}): check name, region and permission."
-        )
-        raise InvalidSettingError(message) from None
-    try:
-        values: Any = json.loads(answer["SecretString"])
-    except (KeyError, ValueError):
-        values = None
-    if not isinstance(values, dict):
-        message = "The secret named by CLERKSYNC_SECRET_ID is not a JSON object."
-        raise InvalidSettingError(message)
-    return {name: str(value) for name, value in values.items() if value is not None}
+        secret = self._secrets.setdefault(name, Secret(name, named_by=named_by))
+        return secret.values()
 
 
 def _frontend_host(publishable_key: str) -> str:
@@ -210,3 +216,19 @@ def _frontend_host(publishable_key: str) -> str:
         )
         raise InvalidSettingError(message)
     return host
+
+
+def _with_credentials(url: str, secret: Mapping[str, str]) -> str:
+    given: dict[str, str] = {k: secret[k] for k in _PLACE if secret.get(k)}
+    try:
+        given |= {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items()}
+    except ProgrammingError:
+        return url  # the database will say what is wrong with it
+    if missing := [key for key in ("username", "password") if not secret.get(key)]:
+        message = f"The secret of {_DATABASE_ID} has no {missing[0]}."
+        raise InvalidSettingError(message)
+    if "host" not in given and "hostaddr" not in given:
+        hint = "Set it to postgresql://host/database: the secret has no host."
+        raise MissingSettingError("DATABASE_URL", hint)
+    given |= {"user": secret["username"], "password": secret["password"]}
+    return conninfo.make_conninfo(**given)
