@@ -27,6 +27,7 @@ _BULK_SYNCS = (
     "bulk_user",
     "scheduled",
 )
+_CUSTOM_RESOURCES = ("migration",)
 _NOT_EVENTS = ("env",)
 
 
@@ -42,7 +43,21 @@ def _webhook(name: str) -> WebhookEvent:
 def test_every_file_is_under_test() -> None:
     """A new sample event has to be put to one of the tests below."""
     names = {path.stem for path in _FOLDER.glob("*.json")}
-    assert names == {*_WEBHOOKS, *_SELF_SYNCS, *_BULK_SYNCS, *_NOT_EVENTS}
+    events = {*_WEBHOOKS, *_SELF_SYNCS, *_BULK_SYNCS, *_CUSTOM_RESOURCES}
+    assert names == events | {*_NOT_EVENTS}
+
+
+@pytest.mark.parametrize("name", _CUSTOM_RESOURCES)
+def test_custom_resource_event_is_one_of_the_template(name: str) -> None:
+    """Its properties are texts, as CloudFormation hands them over."""
+    event = _event(name)
+    template = (_FOLDER.parent / "template.yaml").read_text("utf-8")
+    assert f"  {event['LogicalResourceId']}:\n    Type: {event['ResourceType']}\n" in (
+        template
+    )
+    properties = event["ResourceProperties"]
+    assert all(isinstance(value, str) for value in properties.values())
+    assert all(f"      {name}: " in template for name in properties)
 
 
 @pytest.mark.parametrize("name", [*_WEBHOOKS, *_SELF_SYNCS])

@@ -67,6 +67,19 @@ def test_a_function_imports_only_from_the_layer(path: Path) -> None:
     assert packages(path) <= {"clerksync", "pydantic"}
 
 
+def test_a_layer_with_a_package_missing_can_still_answer_cloudformation() -> None:
+    """Else a deployment waits until its time is over, and is not told why."""
+    migrate = ROOT / "functions" / "migrate" / "app.py"
+    answers = LAYER[0].with_name("custom_resource.py")
+    assert set(imports(migrate, only_at_import=True)) <= {
+        "threading",
+        "collections.abc",
+        "typing",
+        "clerksync.custom_resource",
+    }
+    assert packages(answers) == set()
+
+
 def test_all_files_are_looked_at() -> None:
     """A pattern that finds none, or a reader that reads none, would pass."""
     assert {"settings.py", "user_table.py"} <= {path.name for path in LAYER}

@@ -48,7 +48,7 @@ def _routes() -> dict[str, str]:
     return {
         f"{event['Properties']['Method']} {event['Properties']['Path']}": name
         for name, function in _FUNCTIONS.items()
-        for event in function["Events"].values()
+        for event in function.get("Events", {}).values()
         if event["Type"] == "HttpApi"
     }
 
@@ -143,7 +143,12 @@ def test_outputs_show_no_secret() -> None:
     outputs = json.dumps(_TEMPLATE["Outputs"])
     names = re.findall(r'\$\{([^}]+)\}|"Ref": "([^"]+)"', outputs)
     shown = {substituted or referred for substituted, referred in names}
-    assert shown == {"HttpApi.ApiEndpoint", "BulkSyncFunction", "SecretId"}
+    assert shown == {
+        "HttpApi.ApiEndpoint",
+        "BulkSyncFunction",
+        "FailureQueue",
+        "SecretId",
+    }
     assert "GetAtt" not in outputs
 
 
@@ -155,10 +160,65 @@ def test_functions_may_read_one_secret_and_nothing_else() -> None:
     document = _RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
     [statement] = document["Statement"]
     assert statement["Action"] == "secretsmanager:GetSecretValue"
-    condition, given, named = statement["Resource"]["Fn::If"]
-    assert condition == "SecretIdIsArn"
-    assert given == {"Ref": "SecretId"}
-    assert named["Fn::Sub"].endswith(":secret:${SecretId}-??????")
+    name = "clerksync/prod"
+    arn = f"arn:aws:secretsmanager:eu-west-1:210987654321:secret:{name}-a1B2c3"
+    own = f"arn:aws:secretsmanager:eu-south-2:123456789012:secret:{name}-??????"
+    assert _text(statement["Resource"], SecretId=name) == own
+    assert _text(statement["Resource"], SecretId=arn) == arn
+
+
+def _text(value: Any, **parameters: str) -> Any:
+    """What CloudFormation makes of a text put together by functions."""
+    names = {
+        "AWS::Partition": "aws",
+        "AWS::Region": "eu-south-2",
+        "AWS::AccountId": "123456789012",
+        **parameters,
+    }
+    match value:
+        case {"Ref": name}:
+            return names[name]
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
+        case {"Fn::Split": [separator, text]}:
+            return _text(text, **parameters).split(separator)
+        case {"Fn::Select": [index, choices]}:
+            return _text(choices, **parameters)[int(index)]
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(_text(part, **parameters) for part in parts)
+    return value
+
+
+def test_schema_is_up_before_code_that_needs_it() -> None:
+    """Functions are made and changed after the migration, and routes after them."""
+    for name in _FUNCTIONS.keys() - {"MigrateFunction"}:
+        assert _RESOURCES[name]["DependsOn"] == "Migration"
+
+
+def test_migration_is_called_again_when_what_it_does_changes() -> None:
+    """By a new layer, another database or another schema."""
+    migration = _RESOURCES["Migration"]
+    token = {"Fn::GetAtt": "MigrateFunction.Arn"}
+    assert migration["Type"] == "Custom::Migration"
+    properties = dict(migration["Properties"])
+    assert properties.pop("ServiceToken") == token
+    lasts = _FUNCTIONS["MigrateFunction"]["Timeout"]
+    assert properties.pop("ServiceTimeout") > lasts
+    assert properties == {
+        "Layer": {"Ref": "ClerksyncLayer"},
+        "SecretId": {"Ref": "SecretId"},
+        "Schema": {"Ref": "Schema"},
+    }
+
+
+def test_failed_run_is_kept_and_not_repeated() -> None:
+    """What a schedule started lands in a queue; the schedule's next run is the retry."""
+    config = _FUNCTIONS["BulkSyncFunction"]["EventInvokeConfig"]
+    assert config["MaximumRetryAttempts"] == 0
+    assert config["DestinationConfig"]["OnFailure"] == {
+        "Type": "SQS",
+        "Destination": {"Fn::GetAtt": "FailureQueue.Arn"},
+    }
 
 
 @pytest.mark.parametrize("name", _FUNCTIONS)

@@ -15,6 +15,12 @@ from clerksync.write_path import build
 # Two migrations at once: the second waits, then finds nothing to do. The number is
 # arbitrary and only has to stay the same.
 _LOCK = "SELECT pg_advisory_xact_lock(7236410598)"
+# Who waits for a table keeps all others waiting that come after.
+_PATIENCE = """
+    SELECT set_config('lock_timeout', least(20000, %(ms)s::int / 2)::text, true),
+           set_config('statement_timeout', %(ms)s::int::text, true),
+           set_config('idle_in_transaction_session_timeout', %(ms)s::int::text, true)
+"""
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS clerksync_migrations (
         name       text PRIMARY KEY,
@@ -46,11 +52,19 @@ def migrate(
     *,
     schema: str = "public",
     mapping: TableMapping = table_mapping.DEFAULT,
+    at_most: float | None = None,
 ) -> list[str]:
-    """Apply what is missing, all or nothing; returns the names of what was applied."""
+    """Apply what is missing, all or nothing; returns the names of what was applied.
+
+    With `at_most`, in seconds, no statement lasts longer, and the database gives up
+    on a client that has fallen silent for as long. A lock is waited for half of it, or
+    20 seconds.
+    """
 
     def work(connection: psycopg.Connection) -> list[str]:
         with connection.transaction():
+            if at_most is not None:
+                connection.execute(_PATIENCE, {"ms": round(at_most * 1000)})
             connection.execute(_LOCK)
             name = sql.Identifier(schema)
             # Creating one that exists still demands the right to create schemas.

@@ -1,0 +1,74 @@
+"""The schema as a resource of the stack: a deployment brings it up, or fails.
+
+Of the layer, only the answer is imported before there is a request to be answered: so
+whatever else the layer lacks is the reason of a failed deployment, at once.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from clerksync.custom_resource import answer
+
+_PHYSICAL_ID: Final = "clerksync-schema"
+# Of Lambda's time: for the answer, which may take a few tries, and before it, for
+# Postgres to say what took so long.
+_RESERVE_SECONDS: Final = 25
+_GRACE_SECONDS: Final = 5
+
+
+def handler(event: Mapping[str, Any], context: Any) -> None:
+    """Answer CloudFormation's request in any case, and before Lambda's time is over.
+
+    Raises OSError only when CloudFormation cannot be reached: Lambda then tries again.
+    """
+    failure = None if _needs_nothing(event) else _migrate_in_time(context)
+    if failure is None:
+        answer(event, "SUCCESS", reason="The schema is up.", physical_id=_PHYSICAL_ID)
+    else:
+        answer(event, "FAILED", reason=failure, physical_id=_PHYSICAL_ID)
+
+
+def _needs_nothing(event: Mapping[str, Any]) -> bool:
+    """Whether the stack goes, whose data stays, or goes back to the layer that it had
+    before, for which the schema is up: both must succeed without a database as well."""
+    if event["RequestType"] == "Delete":
+        return True
+    now, before = event["ResourceProperties"], event.get("OldResourceProperties", {})
+    return _layer_version(now) < _layer_version(before)
+
+
+def _layer_version(properties: Mapping[str, str]) -> int:
+    """The number at the end of the ARN. Lambda never gives one twice: a lower one is
+    that of an earlier deployment."""
+    number = properties.get("Layer", "").rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _migrate_in_time(context: Any) -> str | None:
+    """Why the schema is not up, and what to do; or None."""
+    seconds = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
+    failures: list[str | None] = []
+
+    def work() -> None:
+        failures.append(_migrate(seconds))
+
+    # Whatever hangs, there is an answer. A migration that comes to its end after all
+    # does no harm: code that runs finds what it needs in a newer schema too.
+    worker = threading.Thread(target=work, name="migration", daemon=True)
+    worker.start()
+    worker.join(seconds + _GRACE_SECONDS)
+    late = f"The migration was not done after {seconds:.0f} seconds. Deploy again."
+    return failures[0] if failures else late
+
+
+def _migrate(seconds: float) -> str | None:
+    try:
+        from clerksync.deployment import bring_schema_up  # noqa: PLC0415 - see the top
+    except ImportError as error:
+        missing = error.name or str(error).partition("\n")[0]
+        return (
+            f"The layer lacks something ({missing}). Build it with sam build, for the "
+            "runtime and the architecture of the template, and deploy again."
+        )
+    return bring_schema_up(at_most=seconds)

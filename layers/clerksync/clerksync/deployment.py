@@ -1,0 +1,65 @@
+"""The migration of a deployment, whose failure a person reads in CloudFormation."""
+
+from contextlib import closing
+from typing import Final
+
+import psycopg
+from psycopg import errors
+
+from clerksync.database import Database
+from clerksync.errors import ClerksyncError, SchemaOutdatedError
+from clerksync.migrate import migrate
+from clerksync.observability import describe, logger
+from clerksync.settings import Settings
+
+_NO_RIGHT: Final = (
+    "The role of DATABASE_URL may not create tables and functions in the schema. Grant "
+    "it USAGE and CREATE on it, and REFERENCES on tables that were there."
+)
+_NAME_TAKEN: Final = (
+    "A table of the application has the name of one of clerksync's. Name another "
+    "schema in CLERKSYNC_SCHEMA."
+)
+# By what Postgres said. Its own messages quote the data at hand.
+_REFUSALS: Final = {
+    errors.LockNotAvailable: (
+        "Another transaction holds a table, or another migration runs. End it."
+    ),
+    errors.QueryCanceled: "A statement of the migration took too long.",
+    errors.InsufficientPrivilege: _NO_RIGHT,
+    # What a search path says that leads nowhere.
+    errors.InvalidSchemaName: _NO_RIGHT,
+    errors.DuplicateTable: _NAME_TAKEN,
+}
+
+
+def bring_schema_up(*, at_most: float) -> str | None:
+    """Migrate; returns what went wrong and what to do about it, without any value of a
+    setting, or None. No statement lasts longer than so many seconds."""
+    settings = Settings()
+    try:
+        schema = settings.schema
+        with closing(Database(lambda: settings.database_url)) as database:
+            applied = migrate(database, schema=schema, at_most=at_most)
+    except Exception as error:  # noqa: BLE001 - the door: logged, and its answer
+        logger.error("migration failed", **describe(error))
+        return f"{_reason(error)} Then deploy again."
+    logger.info("migrated", applied=applied)
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SchemaOutdatedError) and isinstance(
+        error.__cause__, Exception
+    ):
+        # "Run migrate" is no advice for a migration.
+        error = error.__cause__
+    if isinstance(error, ClerksyncError):
+        return str(error)
+    for kind, reason in _REFUSALS.items():
+        if isinstance(error, kind):
+            return reason
+    what = type(error).__name__
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        what = f"Postgres: {what}, SQLSTATE {error.sqlstate}"
+    return f"The migration failed ({what}). See the log of the migrate function."
