@@ -23,15 +23,18 @@ clerk = ClerkApi(settings, BULK)
 
 
 class BulkSyncFailedError(Exception):
-    """What Lambda is shown of a run that could not even be recorded."""
+    """What Lambda is shown of a run without a report, or whose report nobody reads."""
 
 
 def handler(
     event: Mapping[str, Any] | None, context: Any, progress: Progress = ignore
 ) -> dict[str, Any]:
-    """The report of the run. Raises where there is no report: bad event, no settings,
-    no database; the message then holds no data. A run that Lambda's time did not
-    suffice for starts the next one, which goes on from there."""
+    """The report of the run. A run that Lambda's time did not suffice for starts the
+    next one, which goes on from there.
+
+    Raises where there is no report (bad event, no settings, no database), and where
+    nobody reads it that the run failed or was refused. The message holds no data.
+    """
     try:
         request = BulkSyncRequest.from_event(event)
         at_most = settings.max_continuations
@@ -51,6 +54,8 @@ def handler(
         log = logger.info if report.status == "completed" else logger.error
         log("bulk sync ended", report=as_json)
         count_run(as_json)
+        if request.unattended and report.status in {"failed", "refused"}:
+            raise BulkSyncFailedError(f"Run {report.run_id}: {report.reason}")
         return as_json
     finally:
         flush_metrics()

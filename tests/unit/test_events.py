@@ -176,7 +176,7 @@ def test_self_sync_with_a_body_is_of_the_created_user() -> None:
         ("bulk_dry_run", BulkSyncRequest(mode="full", dry_run=True)),
         ("bulk_full", BulkSyncRequest(mode="full")),
         ("bulk_incremental", BulkSyncRequest(mode="incremental")),
-        ("scheduled", BulkSyncRequest()),
+        ("scheduled", BulkSyncRequest(unattended=True)),
     ],
 )
 def test_bulk_sync_event_asks_for(name: str, request_: BulkSyncRequest) -> None:

@@ -212,7 +212,7 @@ def test_migration_is_called_again_when_what_it_does_changes() -> None:
 
 
 def test_failed_run_is_kept_and_not_repeated() -> None:
-    """What a schedule started lands in a queue; the schedule's next run is the retry."""
+    """What a schedule started lands in a queue; its next run is the retry."""
     config = _FUNCTIONS["BulkSyncFunction"]["EventInvokeConfig"]
     assert config["MaximumRetryAttempts"] == 0
     assert config["DestinationConfig"]["OnFailure"] == {

@@ -17,7 +17,8 @@ _SEVERITY: Final = ("completed", "partial", "refused", "failed")
 
 
 class BulkSyncRequest(BaseModel):
-    """The event of the bulk sync function. EventBridge's own counts as the default."""
+    """The event of the bulk sync function. EventBridge's own counts as the default, and
+    nobody waits for its report."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,6 +26,8 @@ class BulkSyncRequest(BaseModel):
     user_id: str | None = None
     dry_run: bool = False
     force: bool = False
+    unattended: bool = False
+    """Nobody reads the report: the function raises for a failed or refused run."""
     continuation: Annotated[int, Field(ge=0)] = 0
     """How many runs before it ended for lack of time and started the next one."""
 
@@ -37,8 +40,10 @@ class BulkSyncRequest(BaseModel):
     @classmethod
     def from_event(cls, event: Mapping[str, Any] | None) -> Self:
         """Raises InvalidPayloadError for anything it does not know."""
-        if not event or "detail-type" in event:
+        if not event:
             return cls()
+        if "detail-type" in event:
+            return cls(unattended=True)
         try:
             return cls.model_validate(event)
         except ValidationError as error:

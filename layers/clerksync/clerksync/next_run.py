@@ -20,7 +20,8 @@ def start_next_run(
     from botocore.config import Config  # noqa: PLC0415 - same
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 
-    following = request.model_copy(update={"continuation": request.continuation + 1})
+    number = request.continuation + 1
+    following = request.model_copy(update={"continuation": number, "unattended": True})
     # Little of Lambda's time is left.
     patience = Config(connect_timeout=2, read_timeout=3, retries={"max_attempts": 1})
     try:

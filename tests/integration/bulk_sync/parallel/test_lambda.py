@@ -81,7 +81,9 @@ def expect(invoked: Stubber, payload: dict[str, Any]) -> None:
     call = {
         "FunctionName": ARN,
         "InvocationType": "Event",
-        "Payload": JsonText({"dry_run": False, "force": False} | payload),
+        "Payload": JsonText(
+            {"dry_run": False, "force": False, "unattended": True} | payload
+        ),
     }
     invoked.add_response("invoke", {"StatusCode": 202}, call)
 
