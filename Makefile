@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint sam sam-validate bench lock
+.PHONY: demo dev test lint sam sam-validate e2e bench lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -62,7 +62,7 @@ PYTHON313 ?= $(firstword $(foreach p,python3.13 \
 	$(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13*/bin/python3.13) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13*/bin/python3.13) \
 	,$(shell $(p) -c 'import ensurepip, venv' 2>/dev/null && echo $(p))))
-sam sam-validate: export SAM_CLI_TELEMETRY := 0
+sam sam-validate e2e: export SAM_CLI_TELEMETRY := 0
 
 $(SAM)/ready: requirements/sam.txt
 	@python="$(or $(PYTHON313),$(PYTHON))"; "$$python" -m venv --clear $(SAM)
@@ -77,6 +77,24 @@ sam: sam-validate ## check the template and build what is deployed, without Dock
 	@test -x $(SAM)/bin/python3.13 || { echo "sam build needs a Python 3.13 with venv, as Lambda's runtime has it. Install one, or name it: rm -r $(SAM) && make sam PYTHON313=/path/to/python3.13"; exit 1; }
 	@PATH="$(CURDIR)/$(SAM)/bin:$$PATH" sam build $(BUILD)
 
+# ministack runs functions with its own Python, whose packages they see: it has an
+# environment of the runtime's Python and nothing else in it.
+MINISTACK := .venv-ministack
+$(MINISTACK)/ready: requirements/e2e.txt
+	@test -n "$(PYTHON313)" || { echo "make e2e needs a Python 3.13 with venv, as Lambda's runtime has it. Install one, or name it: make e2e PYTHON313=/path/to/python3.13"; exit 1; }
+	@$(PYTHON313) -m venv --clear $(MINISTACK)
+	@echo "installing $< into $(MINISTACK)"
+	@$(MINISTACK)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --requirement $<
+	@touch $@
+
+# Functions run on this machine: the layer is built for it.
+E2E_BUILD := --build-dir .aws-sam/e2e --parameter-overrides Architecture=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+e2e: $(MINISTACK)/ready $(SAM)/ready $(VENV)/dev ## deploy to an AWS on this machine, and see it work
+	@echo "sam build"
+	@test -x $(SAM)/bin/python3.13 || { echo "$(SAM) was made with another Python: rm -r $(SAM)"; exit 1; }
+	@PATH="$(CURDIR)/$(SAM)/bin:$$PATH" sam build $(E2E_BUILD) >$(MINISTACK)/build.log 2>&1 || { cat $(MINISTACK)/build.log; exit 1; }
+	@$(BIN)/python -m pytest --verbose --capture=no --durations=3 tests/e2e $(E2E)
+
 # Keeps the versions that are pinned and still allowed: make lock UPGRADE=--upgrade
 UV := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --custom-compile-command "make lock"
@@ -89,4 +107,5 @@ lock: ## bring the pinned requirements in line with pyproject.toml
 	$(UV) $(UPGRADE) pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt
 	$(UV) $(UPGRADE) requirements/sam.in -o requirements/sam.txt
 	$(UV) $(UPGRADE) requirements/dlt.in -o requirements/dlt.txt
+	$(UV) $(UPGRADE) --python-version 3.13 requirements/e2e.in -o requirements/e2e.txt
 	@rm -r .venv-lock
