@@ -97,6 +97,7 @@ def _ministack(port: int, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]
         "LAMBDA_EXECUTOR": "local",
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": _REGION,
+        "STATE_DIR": str(folder / "state"),
         # Two servers more, on ports of their own.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

@@ -18,7 +18,7 @@ from tests.e2e.cloud import Cloud, running_cloud
 from tests.e2e.stack import BUILD, Stack, say
 
 ROLE: Final = "clerksync_a"
-_SHOWN: Final = pytest.StashKey[list[Stack]]()
+_DEPLOYED: Final = pytest.StashKey[Stack]()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,43 +103,22 @@ def stack(cloud: Cloud, keep_secret: Keep, request: pytest.FixtureRequest) -> St
     """The stack as an application deploys it, whose schedule fires in a minute."""
     keep_secret("clerksync/e2e")
     stack = Stack(cloud, "clerksync-e2e")
-    show_logs_of(request.config, stack)
+    request.config.stash[_DEPLOYED] = stack
     stack.deploy(SecretId="clerksync/e2e", SyncSchedule="rate(1 minute)")
     stack.route()
     return stack
-
-
-@pytest.fixture(scope="session")
-def failing_stack(
-    cloud: Cloud, stack: Stack, keep_secret: Keep, request: pytest.FixtureRequest
-) -> Stack:
-    """One whose key Clerk does not know, in a schema of its own beside the other's."""
-    del stack  # deployed before this one: its schedule is waited for, too
-    keep_secret("clerksync/revoked", CLERK_SECRET_KEY="sk_test_revoked")
-    failing = Stack(cloud, "clerksync-revoked")
-    show_logs_of(request.config, failing)
-    failing.deploy(
-        SecretId="clerksync/revoked",
-        Schema="revoked",
-        SyncSchedule="rate(1 minute)",
-    )
-    return failing
-
-
-def show_logs_of(config: pytest.Config, stack: Stack) -> None:
-    """Below a test that fails."""
-    config.stash.setdefault(_SHOWN, []).append(stack)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Below a test that fails stands what the functions logged."""
     report = yield
-    if report.failed:
-        for stack in item.config.stash.get(_SHOWN, []):
-            report.sections.append((f"functions of {stack.name}", stack.logs()))
-            report.sections.append(("ministack", stack.cloud.log()))
+    stack = item.config.stash.get(_DEPLOYED, None)
+    if report.failed and stack is not None:
+        report.sections.append((f"functions of {stack.name}", stack.logs()))
+        report.sections.append(("ministack", stack.cloud.log()))
     return report
 
 

@@ -47,8 +47,11 @@ class Stack:
             raise DeploymentFailedError(done.stdout)
 
     def delete(self) -> None:
-        done = self.cloud.sam("delete", f"--stack-name={self.name}", "--no-prompts")
-        assert done.returncode == 0, done.stdout
+        """As `sam delete` does, which looks every 30 seconds whether it is done."""
+        formation = self.cloud.client("cloudformation")
+        formation.delete_stack(StackName=self.name)
+        waiter = formation.get_waiter("stack_delete_complete")
+        waiter.wait(StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
     def exists(self) -> bool:
         stacks = self.cloud.client("cloudformation").list_stacks()["StackSummaries"]
@@ -110,6 +113,19 @@ class Stack:
             | {"host": self._host},
         )
         return answer.status, answer.json()
+
+    def run_bulk_sync(self, event: Mapping[str, Any]) -> None:
+        """Invoke it asynchronously with what EventBridge hands it.
+
+        So does a schedule on AWS; the one of ministack passes by what becomes of an
+        invocation that failed.
+        """
+        answer = self.cloud.client("lambda").invoke(
+            FunctionName=self.output("BulkSyncFunctionName"),
+            InvocationType="Event",
+            Payload=json.dumps(event),
+        )
+        assert answer["StatusCode"] == 202
 
     def failures(self) -> list[dict[str, Any]]:
         """The messages in the failure queue."""

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk import Fault, StubClerk
+from tests.doors import sample
 from tests.e2e.conftest import ROLE, Keep, wait_until
 from tests.e2e.stack import BUILD, DeploymentFailedError, Stack
 from tests.people import shown
@@ -91,73 +92,100 @@ def test_a_layer_without_psycopg_fails_the_deployment(
     stack: Stack, tmp_path: Path
 ) -> None:
     """With its name, and with nothing left behind."""
-    build = tmp_path / "build"
-    shutil.copytree(BUILD, build)
+    build = copied_build(tmp_path)
     removed = [*(build / "ClerksyncLayer" / "python").glob("psycopg*")]
     assert removed
     for folder in removed:
         shutil.rmtree(folder)
     broken = Stack(stack.cloud, "clerksync-broken-layer")
-    with pytest.raises(DeploymentFailedError) as raised:
-        broken.deploy(build=build, SecretId="clerksync/e2e", Schema="broken")
-    assert "(psycopg)" in joined(raised.value)
-    assert "ROLLBACK_COMPLETE" in str(raised.value)
+    reason = failure(broken, build, Schema="broken")
+    assert "(psycopg)" in reason
+    assert "ROLLBACK_COMPLETE" in reason
 
 
 def test_functions_without_their_permission_fail_the_deployment(
     stack: Stack, tmp_path: Path
 ) -> None:
     """The policy lets them look at the secret, and not read it."""
-    build = tmp_path / "build"
-    shutil.copytree(BUILD, build)
+    build = copied_build(tmp_path)
     template = build / "template.yaml"
     text = template.read_text("utf-8")
     less = text.replace("secretsmanager:GetSecretValue", "secretsmanager:Describe*")
     assert less != text
     template.write_text(less, "utf-8")
     broken = Stack(stack.cloud, "clerksync-broken-policy")
+    reason = failure(broken, build, Schema="broken")
+    assert "checkname,regionandpermission" in reason
+
+
+def test_a_migration_that_fails_leaves_the_stack_as_it_was(
+    stack: Stack, clerk: StubClerk, tmp_path: Path
+) -> None:
+    """The update is rolled back, and what was deployed goes on."""
+    build = copied_build(tmp_path, migration="CREATE TABLE users (too text);")
+    reason = failure(stack, build, SyncSchedule="rate(1 minute)")
+    assert "CLERKSYNC_SCHEMA" in reason
+    assert "UPDATE_ROLLBACK_COMPLETE" in reason
+    user = created(clerk, "rollback@example.com")
+    assert deliver(stack, clerk, user)[1]["action"] == "created"
+
+
+def copied_build(folder: Path, *, migration: str | None = None) -> Path:
+    """What sam built, to be changed; with one migration more."""
+    build = folder / "build"
+    shutil.copytree(BUILD, build)
+    if migration is not None:
+        scripts = build / "ClerksyncLayer/python/clerksync/migrations"
+        (scripts / "9999_next.sql").write_text(migration, "utf-8")
+    return build
+
+
+def failure(stack: Stack, build: Path, **parameters: str) -> str:
+    """All that sam said of a deployment that fails, without the breaks of its table."""
     with pytest.raises(DeploymentFailedError) as raised:
-        broken.deploy(build=build, SecretId="clerksync/e2e", Schema="broken")
-    assert "checkname,regionandpermission" in joined(raised.value)
-
-
-def joined(error: DeploymentFailedError) -> str:
-    """What sam said, whose tables break the words."""
-    return "".join(str(error).split())
+        stack.deploy(build=build, SecretId="clerksync/e2e", **parameters)
+    return "".join(str(raised.value).split())
 
 
 def test_the_schedule_fires_and_sweeps_an_orphan(
-    stack: Stack,
-    failing_stack: Stack,
-    clerk: StubClerk,
-    connection: psycopg.Connection,
+    stack: Stack, clerk: StubClerk, connection: psycopg.Connection
 ) -> None:
     """Without anybody asking: users nobody told of come, one that is gone goes."""
-    del failing_stack  # deployed meanwhile
     told = created(clerk, "orphan@example.com")
     assert deliver(stack, clerk, told)[0] == 200
     clerk.delete_user(told["id"], notify=False)
     assert told["id"] in rows(connection)
     assert rows(connection, "sync_runs") == {}, "the schedule was earlier than this"
 
-    def completed() -> list[dict[str, Any]]:
-        runs = rows(connection, "sync_runs").values()
-        return [run for run in runs if run["status"] == "completed"]
-
-    wait_until("the schedule fires and a run completes", completed)
+    wait_until(
+        "the schedule fires and a run completes",
+        lambda: runs(connection, "completed"),
+    )
     assert rows(connection).keys() == shown(clerk)
     assert stack.failures() == []
 
 
-def test_a_run_that_fails_lands_in_the_failure_queue(failing_stack: Stack) -> None:
-    """Once, with what was asked for and what went wrong, and no key."""
-    (message,) = wait_until("a failed run is in the queue", failing_stack.failures)
-    assert message["requestContext"]["condition"] == "RetriesExhausted"
-    assert message["requestContext"]["approximateInvokeCount"] == 1
-    assert message["requestPayload"]["detail-type"] == "Scheduled Event"
-    assert message["responsePayload"]["errorType"] == "BulkSyncFailedError"
-    assert "CLERK_SECRET_KEY" in message["responsePayload"]["errorMessage"]
-    assert "sk_test_revoked" not in json.dumps(message)
+def test_a_run_that_fails_lands_in_the_failure_queue(
+    stack: Stack, clerk: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Not repeated, with what was asked for and what went wrong, and no key."""
+    before = rows(connection).keys()
+    clerk.interfere = lambda _: Fault(status=401)
+    stack.run_bulk_sync(sample("scheduled"))
+    (message,) = wait_until("a failed run is in the queue", stack.failures)
+    clerk.reset_faults()
+    assert message["requestPayload"] == sample("scheduled")
+    failure = message["responsePayload"]
+    assert "does not accept CLERK_SECRET_KEY" in failure["errorMessage"]
+    assert clerk.secret_key not in json.dumps(message)
+    assert len(runs(connection, "failed")) == 1
+    assert rows(connection).keys() == before
+
+
+def runs(connection: psycopg.Connection, status: str) -> list[dict[str, Any]]:
+    """The runs in the ledger that ended so."""
+    ledger = rows(connection, "sync_runs").values()
+    return [run for run in ledger if run["status"] == status]
 
 
 @pytest.mark.xfail(
@@ -188,14 +216,18 @@ def test_a_rotated_secret_needs_no_deployment(
     assert user["id"] in rows(connection)
 
 
-def test_an_update_counts_from_the_next_request_on(
-    stack: Stack, clerk: StubClerk, connection: psycopg.Connection
+def test_an_update_migrates_and_counts_from_the_next_request_on(
+    stack: Stack, clerk: StubClerk, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """The API stays where it is, and the rows that were there."""
+    """The API stays where it is, and so do the rows that were there."""
     url, before = stack.output("WebhookUrl"), rows(connection).keys()
     stack.deploy(
-        SecretId="clerksync/e2e", SyncSchedule="rate(1 hour)", DefaultTier="PRO"
+        build=copied_build(tmp_path, migration="CREATE TABLE next (id text);"),
+        SecretId="clerksync/e2e",
+        SyncSchedule="rate(1 hour)",
+        DefaultTier="PRO",
     )
+    assert rows(connection, "next") == {}
     assert stack.output("WebhookUrl") == url
     user = created(clerk, "updated@example.com")
     assert deliver(stack, clerk, user)[1]["action"] == "created"
