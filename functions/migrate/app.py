@@ -34,15 +34,16 @@ def _needs_nothing(event: Mapping[str, Any]) -> bool:
     before, for which the schema is up: both must succeed without a database as well."""
     if event["RequestType"] == "Delete":
         return True
-    now, before = event["ResourceProperties"], event.get("OldResourceProperties", {})
-    return _layer_version(now) < _layer_version(before)
+    name, version = _layer(event["ResourceProperties"])
+    name_before, version_before = _layer(event.get("OldResourceProperties", {}))
+    return name == name_before and version < version_before
 
 
-def _layer_version(properties: Mapping[str, str]) -> int:
-    """The number at the end of the ARN. Lambda never gives one twice: a lower one is
-    that of an earlier deployment."""
-    number = properties.get("Layer", "").rpartition(":")[2]
-    return int(number) if number.isdecimal() else 0
+def _layer(properties: Mapping[str, str]) -> tuple[str, int]:
+    """Name and number of the version in its ARN. Lambda gives a name no number twice: a
+    lower one is that of an earlier deployment."""
+    name, _, number = properties.get("Layer", "").rpartition(":")
+    return name, int(number) if number.isdecimal() else 0
 
 
 def _migrate_in_time(context: Any) -> str | None:

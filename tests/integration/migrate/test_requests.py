@@ -68,6 +68,18 @@ def test_going_back_to_an_earlier_layer_succeeds_without_a_database(
     assert stack.ask("Update", layer=9, before=9)["Status"] == "FAILED"
 
 
+def test_a_layer_of_another_name_is_not_an_earlier_one(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its numbers begin anew."""
+    monkeypatch.setenv("DATABASE_URL", UNREACHABLE)
+    event = stack.event("Update", layer=1)
+    other = {"Layer": event["ResourceProperties"]["Layer"].replace("Clerk", "Other")}
+    other["Layer"] = f"{other['Layer']}0"
+    answer = stack.ask("Update", layer=1, OldResourceProperties=other)
+    assert answer["Status"] == "FAILED"
+
+
 def test_older_code_leaves_a_newer_schema_alone(
     stack: Stack, connection: psycopg.Connection
 ) -> None:
