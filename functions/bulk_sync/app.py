@@ -10,7 +10,13 @@ from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError
 from clerksync.next_run import start_next_run
-from clerksync.observability import count_run, describe, flush_metrics, logger
+from clerksync.observability import (
+    count_failure,
+    count_run,
+    describe,
+    flush_metrics,
+    logger,
+)
 from clerksync.reconcile import BulkSync, Progress, ignore
 from clerksync.settings import Settings
 
@@ -45,9 +51,11 @@ def handler(
             start_next_run(request, function_arn=arn, at_most=at_most)
     except ClerksyncError as error:
         logger.error("bulk sync failed", **describe(error))
+        count_failure(error)
         raise BulkSyncFailedError(str(error)) from None
     except Exception as error:  # noqa: BLE001 - the door: logged, raised anew
         logger.error("bulk sync failed", **describe(error))
+        count_failure(error)
         raise BulkSyncFailedError(f"{type(error).__name__}, see the log.") from None
     else:
         as_json = report.as_json()

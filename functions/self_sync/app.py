@@ -57,6 +57,7 @@ def sync(request: Request) -> Response:
         raise NotAuthenticatedError("This user was deleted meanwhile.")
     logger.info("self-sync", clerk_id=clerk_id, action=outcome.action)
     count(f"SelfSyncs{outcome.action.capitalize()}")
+    count("EmailConflicts", outcome.email_conflicts)
     row = users.find(clerk_id)
     if row is None and outcome.skipped:
         raise InvalidPayloadError("The user has no primary email address at Clerk.")
@@ -95,4 +96,4 @@ def check_body(body: bytes, clerk_id: str) -> None:
         raise ForbiddenError("The body's userId is not the user of the session.")
 
 
-handler = http_door(answer)
+handler = http_door(answer, counted_as="SelfSyncs")

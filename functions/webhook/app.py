@@ -1,9 +1,11 @@
 """POST /api/webhooks/clerk: what Clerk, through Svix, tells us of its users."""
 
+import time
+
 from clerksync.database import Database
 from clerksync.errors import InvalidSignatureError
 from clerksync.http_api import Request, Response, http_door
-from clerksync.observability import count, logger
+from clerksync.observability import count, count_milliseconds, logger
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 from clerksync.webhook_event import (
@@ -24,6 +26,8 @@ def receive(request: Request) -> Response:
     action = apply(event)
     logger.info("webhook applied", type=event.type, action=action)
     count(f"Webhooks{action.capitalize()}")
+    if event.occurred_at is not None:
+        count_milliseconds("SyncLag", max(0, time.time() * 1000 - event.occurred_at))
     return Response(200, {"success": True, "action": action})
 
 
@@ -43,7 +47,9 @@ def apply(event: WebhookEvent) -> str:
     """What was done; committed when this returns."""
     if event.user is not None:
         users = UserTable.from_settings(database, settings)
-        return users.upsert(event.user).action
+        outcome = users.upsert(event.user)
+        count("EmailConflicts", outcome.email_conflicts)
+        return outcome.action
     if event.deleted_id is not None:
         users = UserTable.from_settings(database, settings)
         users.delete([event.deleted_id])
@@ -51,4 +57,4 @@ def apply(event: WebhookEvent) -> str:
     return "ignored"
 
 
-handler = http_door(receive)
+handler = http_door(receive, counted_as="Webhooks")

@@ -122,7 +122,7 @@ def test_no_secret_is_in_the_environment() -> None:
     """A variable is empty, or a parameter that anyone may read."""
     references = {n: value for n, value in _VARIABLES.items() if value != ""}
     assert [n for n, value in references.items() if list(value) != ["Ref"]] == []
-    secrets = re.compile("SECRET_KEY|SIGNING|WEBHOOK|JWT|DATABASE")
+    secrets = re.compile("SECRET_KEY|SIGNING|WEBHOOK|JWT|DATABASE_URL")
     assert not [name for name in references if secrets.search(name)]
     assert "{{resolve:" not in _TEXT
     assert "NoEcho" not in _TEXT

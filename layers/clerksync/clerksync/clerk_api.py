@@ -1,7 +1,6 @@
 """The part of Clerk's Backend API that sync needs, and how to ask patiently."""
 
 import copy
-import json
 import math
 import random
 import threading
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from clerksync.clerk_refusal import TryAgainError, refusal
 from clerksync.clerk_user import (
     ClerkUser,
     Page,
@@ -26,6 +26,7 @@ from clerksync.errors import (
     InvalidPayloadError,
     OutOfTimeError,
 )
+from clerksync.observability import count
 from clerksync.rate_limiter import RateLimiter
 from clerksync.settings import Settings
 
@@ -189,11 +190,12 @@ class ClerkApi:
                 try:
                     return self._ask(path, query, decode)
                 except ClerkRequestError as error:
-                    if error.status != 401 or renewed or not self._renew_key():
-                        raise
-                    renewed = True
-                    continue
-                except _TryAgainError as reason:
+                    if error.status == 401 and not renewed and self._renew_key():
+                        renewed = True
+                        continue
+                    count("ClerkErrors", error.status != 404)
+                    raise
+                except TryAgainError as reason:
                     problem = str(reason)
                     if reason.retry_after_seconds is not None:
                         self.rate_limiter.pause(reason.retry_after_seconds)
@@ -204,6 +206,7 @@ class ClerkApi:
             waited += wait
             patience = self._patience
             if tries > patience.retries or waited > patience.longest_wait_seconds:
+                count("ClerkErrors")
                 message = f"Clerk cannot be asked: {problem}. {_HINT}"
                 raise ClerkUnavailableError(message, wait)
             self._sleep(wait)
@@ -234,7 +237,7 @@ class ClerkApi:
     def _ask(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
-        """Ask once. Raises _TryAgainError where asking again may help."""
+        """Ask once. Raises TryAgainError where asking again may help."""
         self._check_time()
         api = self._access[0] if self._access else self._settings.clerk_api_url
         url = api + path if path.startswith("/") else path
@@ -254,44 +257,10 @@ class ClerkApi:
             if response.status == 200:
                 return decode(response.data)
         except urllib3.exceptions.HTTPError as error:
-            raise _TryAgainError(f"no answer ({type(error).__name__})") from None
+            raise TryAgainError(f"no answer ({type(error).__name__})") from None
         except (InvalidPayloadError, LookupError, TypeError, ValueError):
-            raise _TryAgainError("an unreadable answer") from None
-        raise _refusal(response)
-
-
-class _TryAgainError(Exception):
-    def __init__(self, problem: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(problem)
-        self.retry_after_seconds = retry_after_seconds
-
-
-def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
-    """What an answer other than 200 means."""
-    if response.status == 429:
-        return _TryAgainError("too many requests", _retry_after(response))
-    if response.status >= 500:
-        return _TryAgainError(f"status {response.status}")
-    if response.status == 401:
-        message = "Clerk does not accept CLERK_SECRET_KEY: check key and instance."
-    else:
-        message = f"Clerk answered {response.status} ({_error_code(response)})."
-    return ClerkRequestError(message, response.status)
-
-
-def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
-    try:
-        seconds = float(response.headers.get("retry-after", "1"))
-    except ValueError:
-        seconds = 1.0
-    return max(seconds, 0.1) if math.isfinite(seconds) else 1.0
-
-
-def _error_code(response: urllib3.BaseHTTPResponse) -> str:
-    try:
-        return str(json.loads(response.data)["errors"][0]["code"])
-    except (ValueError, LookupError, TypeError):
-        return "no error code"
+            raise TryAgainError("an unreadable answer") from None
+        raise refusal(response)
 
 
 def _instance(body: bytes) -> Instance:

@@ -18,7 +18,13 @@ from clerksync.errors import (
     MissingSettingError,
     NotAuthenticatedError,
 )
-from clerksync.observability import count, describe, flush_metrics, logger
+from clerksync.observability import (
+    count,
+    count_failure,
+    describe,
+    flush_metrics,
+    logger,
+)
 
 Event = Mapping[str, Any]
 
@@ -40,19 +46,20 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-_STATUS: Final[dict[type[Exception], int]] = {
-    InvalidSignatureError: 400,
-    InvalidPayloadError: 400,
-    NotAuthenticatedError: 401,
-    ForbiddenError: 403,
-    MissingSettingError: 500,
-    InvalidSettingError: 500,
-    ClerkUnavailableError: 503,
+# The status, and how it is counted: WebhooksRejectedSignature, SelfSyncsFailed.
+_ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
+    InvalidSignatureError: (400, "RejectedSignature"),
+    InvalidPayloadError: (400, "RejectedPayload"),
+    NotAuthenticatedError: (401, "RejectedToken"),
+    ForbiddenError: (403, "RejectedUser"),
+    MissingSettingError: (500, "Failed"),
+    InvalidSettingError: (500, "Failed"),
+    ClerkUnavailableError: (503, "Failed"),
 }
 
 
 def http_door(
-    handle: Callable[[Request], Response],
+    handle: Callable[[Request], Response], *, counted_as: str
 ) -> Callable[[Event, object], dict[str, Any]]:
     """Make a Lambda handler of a function from request to response.
 
@@ -63,11 +70,12 @@ def http_door(
     def handler(event: Event, _context: object) -> dict[str, Any]:
         try:
             response = handle(_request(event))
-        except tuple(_STATUS) as error:
-            response = _refusal(error)
+        except tuple(_ANSWERS) as error:
+            response = _refusal(error, counted_as)
         except Exception as error:  # noqa: BLE001 - the door: logged, counted, answered
             logger.error("request failed", **describe(error))
-            count("RequestsFailed")
+            count(f"{counted_as}Failed")
+            count_failure(error)
             response = Response(
                 500, {"error": "Internal error. See the function's log."}
             )
@@ -79,8 +87,9 @@ def http_door(
     return handler
 
 
-def _refusal(error: Exception) -> Response:
-    status = _STATUS[type(error)]
+def _refusal(error: Exception, counted_as: str) -> Response:
+    status, counted = _ANSWERS[type(error)]
+    count(counted_as + counted)
     log = logger.error if status >= 500 else logger.warning
     log("request refused", status=status, **describe(error))
     headers = {}

@@ -8,7 +8,11 @@ import psycopg
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-from clerksync.errors import ClerksyncError
+from clerksync.errors import (
+    ClerksyncError,
+    DatabaseUnreachableError,
+    SchemaOutdatedError,
+)
 
 SERVICE: Final = "clerksync"
 
@@ -20,10 +24,25 @@ def count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
+def count_milliseconds(name: str, value: float) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=value)
+
+
+def count_failure(error: BaseException) -> None:
+    """Count what goes wrong at the database, as DatabaseErrors."""
+    at_database = (psycopg.Error, DatabaseUnreachableError, SchemaOutdatedError)
+    if isinstance(error, at_database):
+        count("DatabaseErrors")
+
+
 def count_run(report: Mapping[str, Any]) -> None:
-    """The numbers of a bulk run as BulkSyncCreated and so on, and how it ended, as
-    BulkSyncRunCompleted and so on."""
+    """The numbers of a bulk run as BulkSyncCreated and so on; how it ended, as
+    BulkSyncRunCompleted and so on; as BulkSyncDrift, what a full run put right."""
     count(f"BulkSyncRun{report['status'].title()}")
+    if report["mode"] == "full" and not report["dry_run"]:
+        count(
+            "BulkSyncDrift", sum(report[n] for n in ("created", "updated", "deleted"))
+        )
     for name, value in report.items():
         if type(value) is int:
             unit = MetricUnit.Milliseconds if name.endswith("_ms") else MetricUnit.Count

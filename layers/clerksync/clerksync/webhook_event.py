@@ -32,6 +32,8 @@ class WebhookEvent:
     """Set for user.created and user.updated."""
     deleted_id: str | None = None
     """Set for user.deleted. Clerk's schema allows a deletion without an id."""
+    occurred_at: int | None = None
+    """When Clerk made the event: Unix ms of its clock."""
 
 
 def message_id(headers: Mapping[str, str]) -> str | None:
@@ -101,11 +103,13 @@ def parse_event(body: bytes, *, instance_id: str | None = None) -> WebhookEvent:
     if instance_id is not None and envelope.get("instance_id") != instance_id:
         message = "The event is of another Clerk instance than CLERKSYNC_INSTANCE_ID."
         raise InvalidPayloadError(message)
-    if event_type in _USER_WRITTEN:
-        return WebhookEvent(event_type, user=parse_user(envelope.get("data")))
-    if event_type == _USER_DELETED:
-        return WebhookEvent(event_type, deleted_id=_deleted_id(envelope.get("data")))
-    return WebhookEvent(event_type)
+    data, timestamp = envelope.get("data"), envelope.get("timestamp")
+    return WebhookEvent(
+        event_type,
+        user=parse_user(data) if event_type in _USER_WRITTEN else None,
+        deleted_id=_deleted_id(data) if event_type == _USER_DELETED else None,
+        occurred_at=timestamp if type(timestamp) is int else None,
+    )
 
 
 def _deleted_id(data: Any) -> str | None:
