@@ -1,5 +1,6 @@
 """Logger and metrics, made once. Ids and counts only: never emails, names or tokens."""
 
+import os
 import traceback
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,10 +15,11 @@ from clerksync.errors import (
     SchemaOutdatedError,
 )
 
-SERVICE: Final = "clerksync"
+# The stack's name in Lambda: metrics of two stacks in one account stay apart.
+_SERVICE: Final = os.environ.get("POWERTOOLS_SERVICE_NAME") or "clerksync"
 
-logger: Final = Logger(service=SERVICE)
-metrics: Final = Metrics(namespace=SERVICE, service=SERVICE)
+logger: Final = Logger(service=_SERVICE)
+metrics: Final = Metrics(namespace="clerksync", service=_SERVICE)
 
 
 def count(name: str, value: float = 1) -> None:
