@@ -220,3 +220,15 @@ def listening(body: bytes) -> Iterator[Listener]:
         finally:
             listener.shutdown()
             thread.join()
+
+
+def metrics_in(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+    """All metrics written since the last look, by name, summed up."""
+    lines = [json.loads(x) for x in capsys.readouterr().out.splitlines() if x]
+    totals: dict[str, float] = {}
+    for line in lines:
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+            for metric in directive["Metrics"]:
+                name = metric["Name"]
+                totals[name] = totals.get(name, 0) + sum(line[name])
+    return totals
