@@ -171,7 +171,7 @@ def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
 
 def _hashed(database: Database, work: Callable[[psycopg.Connection], Result]) -> Result:
     """Run a unit of work that joins whole tables: with memory for hashing a million
-    ids, and never row by row, which the planner chooses for a table that looks empty."""
+    ids, and not row by row, as the planner would where a table looks empty."""
 
     def with_memory(connection: psycopg.Connection) -> Result:
         with connection.transaction():
