@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clerksync.bulk_run import BulkSyncRequest
+from clerksync.bulk_run import BulkSyncRequest, Progress, ignore
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError
@@ -17,7 +17,7 @@ from clerksync.observability import (
     flush_metrics,
     logger,
 )
-from clerksync.reconcile import BulkSync, Progress, ignore
+from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 
 # For what is on its way when the time is over: a page, a batch, the ledger.

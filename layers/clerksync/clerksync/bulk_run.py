@@ -1,7 +1,7 @@
 """A bulk run from outside: what it is asked for, and what it tells in the end."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
@@ -14,6 +14,13 @@ from clerksync.user_table import Outcome
 
 Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")
+
+Progress = Callable[[str, int, int], None]
+"""Told of a phase (fetch, sweep), how many are done, and how many there are."""
+
+
+def ignore(_phase: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
 
 
 class BulkSyncRequest(BaseModel):

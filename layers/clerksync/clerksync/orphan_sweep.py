@@ -16,8 +16,9 @@ from clerksync.user_table import Outcome, UserTable
 
 Result = TypeVar("Result")
 
-# See `_hashed`: the listing is hashed once, whatever the planner
-# believes of its size. What is left is few, and looked up one by one.
+# The listing is hashed once (see `_hashed`); what is left is few, and looked up one by
+# one. A run that has ended has forgotten its listing: whoever ends it twice must not
+# take all for gone.
 _CANDIDATES: LiteralString = """
     WITH unlisted AS MATERIALIZED (
         SELECT u.{key} AS clerk_id
@@ -28,6 +29,9 @@ _CANDIDATES: LiteralString = """
         WHERE l.clerk_id IS NULL
           AND u.{key} LIKE 'user\\_%%' AND u.{deleted_at} IS NULL
           AND u.{created_at} < %(started_at)s
+          AND EXISTS (
+              SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
+          )
     )
     SELECT c.clerk_id
     FROM unlisted AS c
@@ -161,7 +165,11 @@ def delete_orphans(
 
 def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
     query = sql.SQL(_CANDIDATES).format(**users.names)
-    parameters = {"run_id": run.walk_id, "started_at": run.walk_began_at}
+    parameters = {
+        "ends": run.run_id,
+        "run_id": run.walk_id,
+        "started_at": run.walk_began_at,
+    }
 
     def work(connection: psycopg.Connection) -> list[str]:
         return [row[0] for row in connection.execute(query, parameters)]

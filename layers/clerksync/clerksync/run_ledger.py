@@ -60,7 +60,11 @@ _FINISH: LiteralString = """
     UPDATE {runs}
     SET status = %(status)s, finished_at = clock_timestamp(), report = %(report)s,
         checkpoint = %(checkpoint)s
-    WHERE run_id = %(run_id)s
+    WHERE run_id = %(run_id)s AND status = 'running'
+"""
+_FIND: LiteralString = """
+    SELECT started_at, CASE WHEN status <> 'running' THEN report END
+    FROM {runs} WHERE run_id = %s
 """
 _CHECKPOINT: LiteralString = """
     UPDATE {runs} SET checkpoint = %s WHERE run_id = %s
@@ -138,7 +142,8 @@ class RunLedger:
         report: dict[str, Any],
         checkpoint: dict[str, Any] | None = None,
     ) -> None:
-        """Record how a run ended. Without a checkpoint, forget what it had listed."""
+        """Record how a run ended, once. Without a checkpoint, forget what it had
+        listed."""
         self._execute(
             _FINISH,
             {
@@ -149,6 +154,13 @@ class RunLedger:
                 "checkpoint": Jsonb(checkpoint) if checkpoint else None,
             },
         )
+
+    def find(self, run_id: UUID) -> tuple[Run, dict[str, Any] | None] | None:
+        """A run that began its own walk, and its report if it has ended."""
+        row = self._execute(_FIND, [run_id])
+        if row is None:
+            return None
+        return Run(run_id, run_id, row[0]), row[1]
 
     def accepted_instance(self) -> str | None:
         """The instance whose users the table holds, as far as the ledger knows."""

@@ -82,6 +82,7 @@ def identifiers(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]
         "companion": sql.Identifier(schema, mapping.companion),
         "sync_state": sql.Identifier(schema, "sync_state"),
         "listed": sql.Identifier(schema, "sync_run_listed"),
+        "runs": sql.Identifier(schema, "sync_runs"),
         "key": sql.Identifier(mapping.key),
         "email": sql.Identifier(mapping.email),
         "tier": sql.Identifier(mapping.tier),

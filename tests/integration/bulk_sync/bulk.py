@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
-from clerksync.bulk_run import BulkSyncRequest, Report
+from clerksync.bulk_run import BulkSyncRequest, Progress, Report, ignore
 from clerksync.clerk_api import ClerkApi, Patience
 from clerksync.database import Database
-from clerksync.reconcile import BulkSync, Progress, ignore
+from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 from local.stub_clerk import StubClerk

@@ -8,8 +8,8 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
+from clerksync.bulk_run import Progress
 from clerksync.database import Database
-from clerksync.reconcile import Progress
 from local.stub_clerk import StubClerk, StubRequest
 from tests.integration.bulk_sync.bulk import Bulk
 from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
