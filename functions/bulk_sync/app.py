@@ -8,14 +8,15 @@ from typing import Any, Final
 from clerksync.bulk_run import BulkSyncRequest, Progress, ignore
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.database import Database
+from clerksync.distributed_run import DistributedRun
 from clerksync.errors import ClerksyncError
 from clerksync.next_run import start_next_run
 from clerksync.observability import (
     count_failure,
-    count_run,
     describe,
     flush_metrics,
     logger,
+    tell_run,
 )
 from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
@@ -40,8 +41,14 @@ def handler(
 
     Raises where there is no report (bad event, no settings, no database), and where
     nobody reads it that the run failed or was refused. The message holds no data.
+
+    An event with a `step` is the state machine's: it is answered with what the machine
+    needs for the next one.
     """
     try:
+        if event and "step" in event:
+            shared = DistributedRun(settings, database, clerk)
+            return shared.take(event, deadline=_deadline(context))
         request = BulkSyncRequest.from_event(event)
         at_most = settings.max_continuations
         sync = BulkSync(settings, database, clerk, progress)
@@ -59,9 +66,7 @@ def handler(
         raise BulkSyncFailedError(f"{type(error).__name__}, see the log.") from None
     else:
         as_json = report.as_json()
-        log = logger.info if report.status == "completed" else logger.error
-        log("bulk sync ended", report=as_json)
-        count_run(as_json)
+        tell_run(as_json)
         if request.unattended and report.status in {"failed", "refused"}:
             raise BulkSyncFailedError(f"Run {report.run_id}: {report.reason}")
         return as_json

@@ -13,6 +13,7 @@ from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidPayloadError,
+    OtherInstanceError,
     OutOfTimeError,
 )
 from clerksync.fetch import Batches, Fetched
@@ -24,6 +25,7 @@ CLERK_ERRORS: Final = (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidPayloadError,
+    OtherInstanceError,
     OutOfTimeError,
 )
 

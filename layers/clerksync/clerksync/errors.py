@@ -49,6 +49,10 @@ class ClerkRequestError(ClerksyncError):
         self.status = status
 
 
+class OtherInstanceError(ClerksyncError):
+    """The key of Clerk became that of another instance in the middle of a run."""
+
+
 class OutOfTimeError(ClerksyncError):
     """The time of this run is over: what is left is for the next."""
 

@@ -37,6 +37,13 @@ def count_failure(error: BaseException) -> None:
         count("DatabaseErrors")
 
 
+def tell_run(report: Mapping[str, Any]) -> None:
+    """How a bulk run ended, for the log and for the metrics."""
+    log = logger.info if report["status"] == "completed" else logger.error
+    log("bulk sync ended", report=report)
+    count_run(report)
+
+
 def count_run(report: Mapping[str, Any]) -> None:
     """The numbers of a bulk run as BulkSyncCreated and so on; how it ended, as
     BulkSyncRunCompleted and so on; as BulkSyncDrift, what a full run put right."""
