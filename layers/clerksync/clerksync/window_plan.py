@@ -13,8 +13,8 @@ from typing import Final
 
 # A state machine's payload is at most 256 KB, and its history 25,000 events.
 WINDOWS_AT_MOST: Final = 200
-# A hundred pages: what starting a function costs does not count.
-_USERS_AT_LEAST: Final = 50_000
+# Forty pages: what starting a function costs does not count.
+_USERS_AT_LEAST: Final = 20_000
 # Of a count that makes no sense not more is asked than this, or twice as much.
 _CUTS_AT_MOST: Final = 1_000
 
