@@ -203,6 +203,7 @@ def test_outputs_show_no_secret() -> None:
     assert shown == {
         "HttpApi.ApiEndpoint",
         "BulkSyncFunction",
+        "BulkSyncStateMachine",
         "FailureQueue",
         "Secret",
         "SecretId",
