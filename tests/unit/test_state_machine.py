@@ -30,14 +30,17 @@ def _states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 _STATES = dict(_states(_DEFINITION))
-_TASKS = {name: state for name, state in _STATES.items() if state["Type"] == "Task"}
+_TASKS = {
+    name: state
+    for name, state in _STATES.items()
+    if state.get("Resource") == "${BulkSyncFunctionArn}"
+}
 
 
 def test_every_step_of_the_function_is_taken() -> None:
     """By the one function, whose ARN the template puts in."""
-    steps = {task["Arguments"]["step"] for task in _TASKS.values()}
-    assert steps == {"plan", "window", "finish"}
-    assert {task["Resource"] for task in _TASKS.values()} == {"${BulkSyncFunctionArn}"}
+    steps = [task["Arguments"]["step"] for task in _TASKS.values()]
+    assert steps == ["plan", "window", "finish"]
 
 
 def test_every_state_leads_to_one_that_is_there() -> None:
@@ -82,13 +85,27 @@ def test_what_is_put_in_is_what_the_template_gives() -> None:
     assert placeholders == set(_MACHINE["DefinitionSubstitutions"])
 
 
-def test_the_state_machine_may_invoke_the_function_and_nothing_else() -> None:
-    """A role of one permission, for one resource."""
+def test_a_run_that_failed_lands_in_the_failure_queue() -> None:
+    """Whether a step said so or raised; then the execution fails as well."""
+    queue = "Tell the failure queue"
+    assert _STATES["Ended"]["Default"] == queue
+    for name in ("Plan", "Finish"):
+        (catcher,) = _TASKS[name]["Catch"]
+        assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], queue)
+    assert _STATES[_STATES[queue]["Next"]]["Type"] == "Fail"
+
+
+def test_the_state_machine_may_do_two_things_and_nothing_else() -> None:
+    """Invoke that function, and write to that queue."""
     (policy,) = _MACHINE["Policies"]
-    (statement,) = policy["Statement"]
-    assert statement["Effect"] == "Allow"
-    assert statement["Action"] == "lambda:InvokeFunction"
-    assert statement["Resource"] == {"Fn::GetAtt": "BulkSyncFunction.Arn"}
+    allowed = [
+        (s["Effect"], s["Action"], s["Resource"]["Fn::GetAtt"])
+        for s in policy["Statement"]
+    ]
+    assert allowed == [
+        ("Allow", "lambda:InvokeFunction", "BulkSyncFunction.Arn"),
+        ("Allow", "sqs:SendMessage", "FailureQueue.Arn"),
+    ]
 
 
 def test_the_schedule_starts_the_one_or_the_other() -> None:
@@ -98,7 +115,8 @@ def test_the_schedule_starts_the_one_or_the_other() -> None:
     events = _RESOURCES["BulkSyncFunction"]["Properties"]["Events"]
     function = dict(events["Nightly"]["Properties"])
     machine = dict(_MACHINE["Events"]["Nightly"]["Properties"])
-    state = function.pop("State")
-    assert state == {"Fn::If": ["HasStateMachine", "DISABLED", "ENABLED"]}
+    wanted = machine.pop("State")
+    assert wanted == {"Ref": "SyncScheduleState"}
+    assert function.pop("State") == {"Fn::If": ["HasStateMachine", "DISABLED", wanted]}
     assert json.loads(machine.pop("Input")) == {"mode": "full"}
     assert function == machine

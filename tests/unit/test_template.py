@@ -307,7 +307,7 @@ def test_bulk_sync_runs_by_the_schedule_that_is_asked_for() -> None:
     events = _FUNCTIONS["BulkSyncFunction"]["Events"]
     properties = events["Nightly"]["Properties"]
     assert {event["Type"] for event in events.values()} == {"ScheduleV2"}
-    assert properties["State"] == {"Ref": "SyncScheduleState"}
+    assert properties["State"]["Fn::If"][-1] == {"Ref": "SyncScheduleState"}
     assert properties["ScheduleExpression"] == {"Ref": "SyncSchedule"}
     assert properties["ScheduleExpressionTimezone"] == {"Ref": "SyncTimeZone"}
     assert properties["OmitName"] is True
