@@ -143,7 +143,8 @@ def invoke(
     """Call a function with an event, as Lambda would, and print its answer.
 
     A placeholder for a signature is replaced by a valid one, and, on the stub Clerk, a
-    placeholder for a session token by a valid one.
+    placeholder for a session token by a valid one. The answer of migrate, which goes to
+    CloudFormation, is printed and not sent.
     """
     try:
         call = handler(function)
@@ -158,7 +159,7 @@ def invoke(
         except Exception as error:  # noqa: BLE001 - Lambda shows what a function raises
             _fail(f"{type(error).__name__}: {error}")
     print(json.dumps(answer, indent=2))
-    failed = answer.get("statusCode", 200) >= 400
+    failed = answer.get("statusCode", 200) >= 400 or answer.get("Status") == "FAILED"
     if failed or answer.get("status", "completed") != "completed":
         raise typer.Exit(1)
 

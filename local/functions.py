@@ -12,6 +12,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from svix.webhooks import Webhook
 
 from clerksync.errors import InvalidSettingError, NotAuthenticatedError
+from local.custom_resource import answering
 from local.gateway import Handler, Routes
 
 # By folder, and by logical id in template.yaml.
@@ -19,19 +20,22 @@ MODULES: Final = {
     "webhook": "functions.webhook.app",
     "self_sync": "functions.self_sync.app",
     "bulk_sync": "functions.bulk_sync.app",
+    "migrate": "functions.migrate.app",
 }
 _LOGICAL_IDS: Final = {
     "WebhookFunction": "webhook",
     "SelfSyncFunction": "self_sync",
     "BulkSyncFunction": "bulk_sync",
+    "MigrateFunction": "migrate",
 }
 _PLACEHOLDER: Final = "placeholder"
 
 
 def handler(name: str) -> Handler:
     """The handler of a function. Raises KeyError for a name there is none of."""
-    module = MODULES[_LOGICAL_IDS.get(name, name.replace("-", "_"))]
-    found: Handler = import_module(module).handler
+    folder = _LOGICAL_IDS.get(name, name.replace("-", "_"))
+    app = import_module(MODULES[folder])
+    found: Handler = answering(app.handler) if folder == "migrate" else app.handler
     return found
 
 
@@ -48,8 +52,9 @@ def routes() -> Routes:
 
 def close_connections() -> None:
     """Close what the functions opened, before the database goes away."""
-    for module in MODULES.values():
-        import_module(module).database.close()
+    for module in map(import_module, MODULES.values()):
+        if hasattr(module, "database"):  # migrate closes its own
+            module.database.close()
 
 
 def signed(event: Mapping[str, Any], secret: str) -> dict[str, Any]:

@@ -21,13 +21,15 @@ _WEBHOOKS = (
 _SELF_SYNCS = ("self_sync", "self_sync_with_body", "users_me")
 _BULK_SYNCS = (
     "bulk_cleanup",
+    "bulk_continuation",
     "bulk_dry_run",
     "bulk_full",
     "bulk_incremental",
     "bulk_user",
     "scheduled",
+    "scheduled_incremental",
 )
-_CUSTOM_RESOURCES = ("migration",)
+_CUSTOM_RESOURCES = ("migration", "migration_delete", "migration_update")
 _NOT_EVENTS = ("env",)
 
 
@@ -58,6 +60,21 @@ def test_custom_resource_event_is_one_of_the_template(name: str) -> None:
     properties = event["ResourceProperties"]
     assert all(isinstance(value, str) for value in properties.values())
     assert all(f"      {name}: " in template for name in properties)
+
+
+def test_custom_resource_is_made_changed_and_deleted() -> None:
+    """One life in three requests: only the first has no id yet, and only a change says
+    what was before."""
+    create, update = _event("migration"), _event("migration_update")
+    delete = _event("migration_delete")
+    requests = [event["RequestType"] for event in (create, update, delete)]
+    assert requests == ["Create", "Update", "Delete"]
+    assert "PhysicalResourceId" not in create
+    assert update["PhysicalResourceId"] == delete["PhysicalResourceId"]
+    assert update["OldResourceProperties"] == create["ResourceProperties"]
+    assert update["ResourceProperties"] == delete["ResourceProperties"]
+    assert "OldResourceProperties" not in delete
+    assert len({event["RequestId"] for event in (create, update, delete)}) == 3
 
 
 @pytest.mark.parametrize("name", [*_WEBHOOKS, *_SELF_SYNCS])
@@ -147,8 +164,11 @@ def test_phone_only_user_has_no_address() -> None:
 def test_organization_event_concerns_no_user() -> None:
     """The sample of another type asks for nothing to be done."""
     event = _webhook("organization_created")
-    assert event.type == "organization.created"
-    assert (event.user, event.deleted_id) == (None, None)
+    assert (event.type, event.user, event.deleted_id) == (
+        "organization.created",
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("name", _SELF_SYNCS)
@@ -175,10 +195,15 @@ def test_self_sync_with_a_body_is_of_the_created_user() -> None:
     ("name", "request_"),
     [
         ("bulk_cleanup", BulkSyncRequest(mode="cleanup")),
+        ("bulk_continuation", BulkSyncRequest(unattended=True, continuation=1)),
         ("bulk_dry_run", BulkSyncRequest(mode="full", dry_run=True)),
         ("bulk_full", BulkSyncRequest(mode="full")),
         ("bulk_incremental", BulkSyncRequest(mode="incremental")),
         ("scheduled", BulkSyncRequest(unattended=True)),
+        (
+            "scheduled_incremental",
+            BulkSyncRequest(mode="incremental", unattended=True),
+        ),
     ],
 )
 def test_bulk_sync_event_asks_for(name: str, request_: BulkSyncRequest) -> None:
@@ -192,6 +217,12 @@ def test_bulk_sync_of_one_user_names_the_created_one() -> None:
     assert user is not None
     request = BulkSyncRequest.from_event(_event("bulk_user"))
     assert request == BulkSyncRequest(mode="user", user_id=user.id)
+
+
+def test_incremental_schedule_hands_over_what_the_template_says() -> None:
+    """The sample is the input of the template's schedule."""
+    template = (_FOLDER.parent / "template.yaml").read_text("utf-8")
+    assert f"Input: '{json.dumps(_event('scheduled_incremental'))}'" in template
 
 
 def test_scheduled_event_is_of_eventbridge_scheduler() -> None:

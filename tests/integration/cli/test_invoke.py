@@ -120,3 +120,48 @@ def test_invoke_of_a_function_that_raises_shows_its_message(
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "BulkSyncFailedError: Not an event of bulk sync" in done.stderr
+
+
+@pytest.mark.parametrize("function", ["migrate", "MigrateFunction"])
+@pytest.mark.parametrize("sample", ["migration", "migration_update"])
+@pytest.mark.alters_schema
+def test_invoke_of_migrate_brings_the_schema_up_and_prints_the_answer(
+    tmp_path: Path,
+    settings: dict[str, str],
+    connection: psycopg.Connection,
+    function: str,
+    sample: str,
+) -> None:
+    """What CloudFormation would be told, to which nothing is sent."""
+    connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    file = EVENTS / f"{sample}.json"
+    done = clerksync_here("invoke", function, file, cwd=tmp_path, **settings)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["Status"], answer["Reason"]) == ("SUCCESS", "The schema is up.")
+    assert answer["RequestId"] == json.loads(file.read_text())["RequestId"]
+    assert rows(connection) == {}
+
+
+def test_invoke_of_migrate_for_a_stack_that_goes_keeps_the_data(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """And needs no database."""
+    settings |= {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    file = EVENTS / "migration_delete.json"
+    done = clerksync_here("invoke", "migrate", file, cwd=tmp_path, **settings)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Status"] == "SUCCESS"
+
+
+def test_invoke_of_a_migration_that_fails_ends_with_1(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """The reason is what a person would read in CloudFormation."""
+    settings |= {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    file = EVENTS / "migration.json"
+    done = clerksync_here("invoke", "migrate", file, cwd=tmp_path, **settings)
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("Postgres cannot be reached")
