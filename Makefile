@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint sam sam-validate e2e bench lock
+.PHONY: demo dev test lint sam sam-validate e2e bench bench-cold lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -88,12 +88,32 @@ $(MINISTACK)/ready: requirements/e2e.txt
 	@touch $@
 
 # Functions run on this machine: the layer is built for it.
-E2E_BUILD := --build-dir .aws-sam/e2e --parameter-overrides Architecture=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+FOR_HERE := --parameter-overrides Architecture=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+E2E_BUILD := --build-dir .aws-sam/e2e $(FOR_HERE)
 e2e: $(MINISTACK)/ready $(SAM)/ready $(VENV)/dev ## deploy to an AWS on this machine, and see it work
 	@echo "sam build"
 	@test -x $(SAM)/bin/python3.13 || { echo "$(SAM) was made with another Python: rm -r $(SAM)"; exit 1; }
 	@PATH="$(CURDIR)/$(SAM)/bin:$$PATH" sam build $(E2E_BUILD) >$(MINISTACK)/build.log 2>&1 || { cat $(MINISTACK)/build.log; exit 1; }
 	@$(BIN)/python -m pytest --verbose --capture=no --durations=3 tests/e2e $(E2E)
+
+# Lambda's runtime: its Python, its client and its boto3, with bytecode. Beside it what
+# the naive function ships, without, as `sam build` leaves it. botocore, which an SDK
+# there asks for, is the runtime's: it has bytecode, and the naive function is faster.
+RIC := .venv-ric
+$(RIC)/ready: requirements/ric.txt requirements/naive.txt | $(SAM)/ready
+	@test -x $(SAM)/bin/python3.13 || { echo "Lambda's own Python 3.13 is needed, see make sam"; exit 1; }
+	@$(SAM)/bin/python3.13 -m venv --clear $(RIC)
+	@echo "installing $^ into $(RIC)"
+	@$(RIC)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --requirement requirements/ric.txt
+	@$(RIC)/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --target $(RIC)/naive --no-deps --require-hashes --requirement requirements/naive.txt
+	@rm -r $(RIC)/naive/botocore
+	@touch $@
+
+bench-cold: export SAM_CLI_TELEMETRY := 0
+bench-cold: $(VENV)/bench $(RIC)/ready ## first requests under AWS's emulator; make bench-cold COLD=--help
+	@mkdir -p .aws-sam
+	@PATH="$(CURDIR)/$(SAM)/bin:$$PATH" sam build --build-dir .aws-sam/cold $(FOR_HERE) >/dev/null 2>.aws-sam/cold.log || { cat .aws-sam/cold.log; exit 1; }
+	@$(BIN)/python -m benchmarks.cold_start $(COLD)
 
 # Keeps the versions that are pinned and still allowed: make lock UPGRADE=--upgrade
 UV := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
@@ -108,4 +128,6 @@ lock: ## bring the pinned requirements in line with pyproject.toml
 	$(UV) $(UPGRADE) requirements/sam.in -o requirements/sam.txt
 	$(UV) $(UPGRADE) requirements/dlt.in -o requirements/dlt.txt
 	$(UV) $(UPGRADE) --python-version 3.13 requirements/e2e.in -o requirements/e2e.txt
+	$(UV) $(UPGRADE) requirements/ric.in -o requirements/ric.txt
+	$(UV) $(UPGRADE) -c layers/clerksync/requirements.txt requirements/naive.in -o requirements/naive.txt
 	@rm -r .venv-lock

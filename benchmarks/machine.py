@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,14 +17,19 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 def described(postgres: str) -> list[str]:
     """Lines for the head of a results file; `postgres` is the server's version."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     packages = [f"{name} {metadata.version(name)}" for name in _OURS]
     python = f"Python {platform.python_version()}"
     versions = [python, f"Postgres {postgres}", *packages, f"dlt {_dlt_version()}"]
+    return measured_by("make bench", versions)
+
+
+def measured_by(command: str, versions: Iterable[str]) -> list[str]:
+    """Lines for the head of a results file: when, on what, with which versions."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     machine = f"{os.cpu_count()} cores ({_cpu_model()}), {memory:.0f} GB of memory"
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     return [
-        f"By `make bench` on {today}: {machine}, {platform.system()};",
+        f"By `{command}` on {today}: {machine}, {platform.system()};",
         f"{', '.join(versions)}.",
     ]
 

@@ -16,7 +16,9 @@ RENAMED: Final = "Renamed"
 class StubProcess:
     def __init__(self, shown: dict[str, Any]) -> None:
         self.url: str = shown["url"]
+        self.issuer: str = shown["issuer"]
         self.secret_key: str = shown["secret_key"]
+        self.webhook_signing_secret: str = shown["webhook_signing_secret"]
         self._http = urllib3.PoolManager()
 
     @property
@@ -35,6 +37,10 @@ class StubProcess:
     def change(self, action: str, count: int) -> None:
         """Update or delete so many users, and tell nobody."""
         self._ask("POST", "users", {"action": action, "count": count})
+
+    def session_token(self) -> str:
+        """Of any user, valid for a minute."""
+        return str(self._ask("POST", "session_token", {})["token"])
 
     def _ask(self, method: str, name: str, body: Any = None) -> dict[str, Any]:
         answer = self._http.request(
