@@ -12,6 +12,7 @@ from psycopg import sql
 
 from local.stub_clerk import Fault, StubClerk
 from tests.doors import sample
+from tests.e2e.cloud import ROOT
 from tests.e2e.conftest import ROLE, Keep, wait_until
 from tests.e2e.stack import BUILD, DeploymentFailedError, Stack
 from tests.people import shown
@@ -132,8 +133,9 @@ def test_a_migration_that_fails_leaves_the_stack_as_it_was(
 
 def copied_build(folder: Path, *, migration: str | None = None) -> Path:
     """What sam built, to be changed; with one migration more."""
-    build = folder / "build"
+    build = folder / BUILD.relative_to(ROOT)
     shutil.copytree(BUILD, build)
+    shutil.copytree(ROOT / "statemachines", folder / "statemachines")
     if migration is not None:
         scripts = build / "ClerksyncLayer/python/clerksync/migrations"
         (scripts / "9999_next.sql").write_text(migration, "utf-8")
@@ -211,6 +213,9 @@ def test_a_rotated_secret_needs_no_deployment(
     user = created(clerk, "rotated@example.com")
     assert deliver(stack, clerk, user)[0] == 200
     assert user["id"] in rows(connection)
+    connection.execute(
+        sql.SQL("ALTER ROLE {role} LOGIN").format(role=sql.Identifier(ROLE))
+    )
 
 
 def test_an_update_migrates_and_counts_from_the_next_request_on(

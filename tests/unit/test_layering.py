@@ -85,5 +85,5 @@ def test_all_files_are_looked_at() -> None:
     assert {"settings.py", "user_table.py"} <= {path.name for path in LAYER}
     assert len(FUNCTIONS) >= 3
     assert packages(LAYER[0].with_name("clerk_api.py")) == {"clerksync", "urllib3"}
-    assert "boto3" in packages(LAYER[0].with_name("secret.py"))
+    assert "boto3" in packages(LAYER[0].with_name("secrets_manager.py"))
     assert {"psycopg", "pydantic", "urllib3", "jwt", "cryptography"} <= shipped()

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from clerksync.errors import InvalidSettingError
 from clerksync.observability import describe, logger
+from clerksync.secrets_manager import read_secret
 
 _TTL_SECONDS: Final = 300
 # A stranger with a bad signature, say, makes us ask no more often than this.
@@ -45,27 +46,14 @@ class Secret:
 
     def _read(self) -> None:
         try:
-            self._values = self._parsed(self._text())
+            self._values = self._parsed(
+                read_secret(self._name, named_by=self._named_by)
+            )
         except InvalidSettingError as error:
             if self._values is None:
                 raise
             logger.error("secret not read: the old one is used", **describe(error))
         self._read_at = time.monotonic()
-
-    def _text(self) -> str | None:
-        from botocore.exceptions import (  # noqa: PLC0415 - see _read_secret
-            BotoCoreError,
-            ClientError,
-        )
-
-        try:
-            return _read_secret(self._name)
-        except (BotoCoreError, ClientError) as error:
-            message = (
-                f"The secret named by {self._named_by} cannot be read "
-                f"({type(error).__name__}): check name, region and permission."
-            )
-            raise InvalidSettingError(message) from None
 
     def _parsed(self, text: str | None) -> dict[str, str]:
         try:
@@ -76,12 +64,3 @@ class Secret:
             message = f"The secret named by {self._named_by} is not a JSON object."
             raise InvalidSettingError(message)
         return {name: str(v) for name, v in values.items() if v is not None}
-
-
-def _read_secret(name: str) -> str | None:
-    # boto3 costs 150 ms: only those who keep a secret there pay for it.
-    import boto3  # noqa: PLC0415 - see above
-
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
-    text: str | None = answer.get("SecretString")
-    return text

@@ -161,8 +161,8 @@ def test_without_a_named_secret_nobody_is_asked(
 ) -> None:
     """Those who keep no secret there pay nothing for it."""
 
-    def refuse(_: str) -> dict[str, str]:
+    def refuse(_: str, *, named_by: str) -> str:
         raise AssertionError("Secrets Manager was asked")
 
-    monkeypatch.setattr("clerksync.secret._read_secret", refuse)
+    monkeypatch.setattr("clerksync.secret.read_secret", refuse)
     read(settings)
