@@ -25,7 +25,7 @@ def read_secret(name: str, *, named_by: str) -> str | None:
     """Its text, or None where it holds bytes. Raises InvalidSettingError, which says
     what to check."""
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        with suppress(OSError, HTTPException, LookupError, ValueError):
+        with suppress(OSError, HTTPException, LookupError, TypeError, ValueError):
             return _ask(name, os.environ)
     import boto3  # noqa: PLC0415 - see above
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same

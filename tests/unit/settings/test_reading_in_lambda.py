@@ -1,6 +1,7 @@
 """In Lambda a secret is read by one signed request, and by boto3 if that fails."""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from clerksync.secrets_manager import read_secret, signed_headers
+from clerksync.secrets_manager import _endpoint, read_secret, signed_headers
 from clerksync.settings import Settings
 from tests.doors import Listener, listening
 from tests.secrets import kept_secret
@@ -36,15 +37,16 @@ def test_the_signature_is_the_one_that_botocore_makes(
 
 
 @pytest.fixture
-def endpoint(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     """What stands for Secrets Manager's own address, in a function of Lambda's."""
-    assert environment is None
     for name, value in (KEYS | {"AWS_REGION": "eu-central-1"}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "webhook")
     told = {"SecretString": json.dumps({"CLERK_SECRET_KEY": "told"})}
     with listening(json.dumps(told).encode()) as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.url)
+        monkeypatch.setattr(
+            "clerksync.secrets_manager._endpoint", lambda *_: endpoint.url
+        )
         yield endpoint
 
 
@@ -52,7 +54,7 @@ def test_one_request_is_made_and_boto3_is_not_needed(
     endpoint: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It names the secret and what is asked for."""
-    monkeypatch.setitem(__import__("sys").modules, "boto3", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.setenv("CLERKSYNC_SECRET_ID", "clerksync/prod")
     assert Settings().clerk_secret_key == "told"
     [(_, headers)] = endpoint.heard
@@ -69,7 +71,6 @@ def test_what_is_not_as_expected_is_left_to_boto3(
     endpoint.body = answer
     with kept_secret(monkeypatch) as secret:
         secret.holds(CLERK_SECRET_KEY="by boto3")
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.url)
         assert endpoint.heard == []
         text = read_secret("clerksync", named_by="CLERKSYNC_SECRET_ID")
     assert text == '{"CLERK_SECRET_KEY": "by boto3"}'
@@ -85,3 +86,31 @@ def test_nobody_there_is_left_to_boto3(
         monkeypatch.delenv("AWS_REGION")
         assert read_secret("clerksync", named_by="X") == '{"A": "b"}'
     assert endpoint.heard == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "endpoint"),
+    [
+        ({}, "https://secretsmanager.eu-west-1.amazonaws.com"),
+        ({"AWS_ENDPOINT_URL": "http://a"}, "http://a"),
+        (
+            {"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "b"},
+            "b",
+        ),
+        (
+            {"AWS_USE_FIPS_ENDPOINT": "true"},
+            "https://secretsmanager-fips.eu-west-1.amazonaws.com",
+        ),
+    ],
+)
+def test_the_endpoint_is_where_aws_keeps_it(
+    environment: dict[str, str], endpoint: str
+) -> None:
+    """In the function's own region, or where the environment says."""
+    assert _endpoint("eu-west-1", environment) == endpoint
+
+
+def test_china_has_a_domain_of_its_own() -> None:
+    """As for all of AWS there."""
+    url = _endpoint("cn-north-1", {})
+    assert url == "https://secretsmanager.cn-north-1.amazonaws.com.cn"

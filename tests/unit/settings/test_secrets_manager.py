@@ -161,7 +161,7 @@ def test_without_a_named_secret_nobody_is_asked(
 ) -> None:
     """Those who keep no secret there pay nothing for it."""
 
-    def refuse(_: str, *, named_by: str) -> str:
+    def refuse(*_: str, **__: str) -> str:
         raise AssertionError("Secrets Manager was asked")
 
     monkeypatch.setattr("clerksync.secret.read_secret", refuse)
