@@ -39,7 +39,7 @@ def bring_schema_up(*, at_most: float) -> str | None:
     settings = Settings()
     try:
         schema = settings.schema
-        with closing(Database(lambda: settings.database_url)) as database:
+        with closing(Database.from_settings(settings)) as database:
             applied = migrate(database, schema=schema, at_most=at_most)
     except Exception as error:  # noqa: BLE001 - the door: logged, and its answer
         logger.error("migration failed", **describe(error))

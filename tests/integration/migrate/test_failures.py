@@ -26,6 +26,7 @@ pytestmark = pytest.mark.alters_schema
         ("DATABASE_URL", UNREACHABLE, "check the host and port of DATABASE_URL"),
         ("DATABASE_URL", "correct-horse", "DATABASE_URL is not a Postgres URL"),
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
+        ("CLERKSYNC_DATABASE_AUTH", "correct-horse", "must be password or iam"),
     ],
 )
 def test_a_setting_that_does_not_lead_to_a_database_is_named(
