@@ -3,7 +3,11 @@
 import time
 
 from clerksync.database import Database
-from clerksync.errors import InvalidSignatureError
+from clerksync.errors import (
+    InvalidSettingError,
+    InvalidSignatureError,
+    MissingSettingError,
+)
 from clerksync.http_api import Request, Response, http_door
 from clerksync.observability import count, count_milliseconds, logger
 from clerksync.settings import Settings
@@ -32,11 +36,11 @@ def receive(request: Request) -> Response:
 
 
 def verify(request: Request) -> None:
-    secrets = settings.webhook_signing_secrets
     try:
+        secrets = settings.webhook_signing_secrets
         verify_signature(request.body, request.headers, secrets)
-    except InvalidSignatureError:
-        # The signing secret may have been rotated since it was read.
+    except (InvalidSignatureError, InvalidSettingError, MissingSettingError):
+        # The signing secret may have been set, or rotated, since it was read.
         if not settings.refresh():
             raise
         secrets = settings.webhook_signing_secrets

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_template import _RESOURCES, _TEMPLATE
+from tests.template import RESOURCES, TEMPLATE
 
 _ROOT = Path(__file__).parents[2]
-_MACHINE: dict[str, Any] = _RESOURCES["BulkSyncStateMachine"]["Properties"]
+_MACHINE: dict[str, Any] = RESOURCES["BulkSyncStateMachine"]["Properties"]
 _TEXT = (_ROOT / _MACHINE["DefinitionUri"]).read_text("utf-8")
 _DEFINITION: dict[str, Any] = json.loads(_TEXT)
 _THROTTLES = {
@@ -110,9 +110,9 @@ def test_the_state_machine_may_do_two_things_and_nothing_else() -> None:
 
 def test_the_schedule_starts_the_one_or_the_other() -> None:
     """At the same time, with what both take for a full run."""
-    assert _TEMPLATE["Parameters"]["BulkSyncEngine"]["Default"] == "Lambda"
-    assert _RESOURCES["BulkSyncStateMachine"]["Condition"] == "HasStateMachine"
-    events = _RESOURCES["BulkSyncFunction"]["Properties"]["Events"]
+    assert TEMPLATE["Parameters"]["BulkSyncEngine"]["Default"] == "Lambda"
+    assert RESOURCES["BulkSyncStateMachine"]["Condition"] == "HasStateMachine"
+    events = RESOURCES["BulkSyncFunction"]["Properties"]["Events"]
     function = dict(events["Nightly"]["Properties"])
     machine = dict(_MACHINE["Events"]["Nightly"]["Properties"])
     wanted = machine.pop("State")

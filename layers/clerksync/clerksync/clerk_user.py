@@ -25,7 +25,7 @@ _NO_MILLISECONDS = 20_000_000_000
 _YEAR_10000 = 253_402_300_800_000
 
 
-def _milliseconds(timestamp: int) -> int:
+def milliseconds(timestamp: int) -> int:
     """Clerk's timestamps are Unix milliseconds. Some of its own examples show seconds:
     whatever would be before September 1970 counts as those."""
     return timestamp if timestamp > _NO_MILLISECONDS else timestamp * 1000
@@ -33,7 +33,7 @@ def _milliseconds(timestamp: int) -> int:
 
 # Integers as they come: two datetimes would cost a third of reading a user.
 Timestamp = Annotated[
-    int, Field(strict=True, ge=0, lt=_YEAR_10000), AfterValidator(_milliseconds)
+    int, Field(strict=True, ge=0, lt=_YEAR_10000), AfterValidator(milliseconds)
 ]
 """Unix milliseconds of Clerk's clock."""
 CLERK_ID_PATTERN = "user_[A-Za-z0-9_]+"

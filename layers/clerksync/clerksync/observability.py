@@ -46,12 +46,14 @@ def tell_run(report: Mapping[str, Any]) -> None:
 
 def count_run(report: Mapping[str, Any]) -> None:
     """The numbers of a bulk run as BulkSyncCreated and so on; how it ended, as
-    BulkSyncRunCompleted and so on; as BulkSyncDrift, what a full run put right."""
+    BulkSyncRunCompleted and so on. Of full runs, but not dry ones, also that they
+    completed, as BulkSyncFullRunCompleted, and as BulkSyncDrift what they put right."""
     count(f"BulkSyncRun{report['status'].title()}")
     if report["mode"] == "full" and not report["dry_run"]:
-        count(
-            "BulkSyncDrift", sum(report[n] for n in ("created", "updated", "deleted"))
-        )
+        drift = report["created"] + report["updated"] + report["deleted"]
+        count("BulkSyncDrift", drift)
+        if report["status"] == "completed":
+            count("BulkSyncFullRunCompleted")
     for name, value in report.items():
         if type(value) is int:
             unit = MetricUnit.Milliseconds if name.endswith("_ms") else MetricUnit.Count

@@ -11,7 +11,13 @@ from standardwebhooks.webhooks import (
     WebhookVerificationError,
 )
 
-from clerksync.clerk_user import ClerkUser, is_clerk_id, parse_json, parse_user
+from clerksync.clerk_user import (
+    ClerkUser,
+    is_clerk_id,
+    milliseconds,
+    parse_json,
+    parse_user,
+)
 from clerksync.errors import (
     InvalidPayloadError,
     InvalidSettingError,
@@ -108,7 +114,7 @@ def parse_event(body: bytes, *, instance_id: str | None = None) -> WebhookEvent:
         event_type,
         user=parse_user(data) if event_type in _USER_WRITTEN else None,
         deleted_id=_deleted_id(data) if event_type == _USER_DELETED else None,
-        occurred_at=timestamp if type(timestamp) is int else None,
+        occurred_at=milliseconds(timestamp) if type(timestamp) is int else None,
     )
 
 

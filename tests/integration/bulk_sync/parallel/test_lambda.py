@@ -212,6 +212,21 @@ def metric(output: str, name: str) -> float:
     return float(number)
 
 
+@pytest.mark.parametrize(
+    "event", [{"mode": "incremental"}, {"mode": "cleanup"}, {"dry_run": True}]
+)
+@pytest.mark.usefixtures("clerk")
+def test_only_a_full_run_quietens_the_alarm_of_the_night(
+    event: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others do not find what was missed, or do not mend it."""
+    assert app.handler(event, None)["status"] == "completed"
+    output = capsys.readouterr().out
+    assert metric(output, "BulkSyncRunCompleted") == 1
+    assert "BulkSyncFullRunCompleted" not in output
+    assert "BulkSyncDrift" not in output
+
+
 def test_the_numbers_of_the_report_are_metrics(
     clerk: StubClerk, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +234,8 @@ def test_the_numbers_of_the_report_are_metrics(
     report = app.handler({}, None)
     output = capsys.readouterr().out
     assert metric(output, "BulkSyncRunCompleted") == 1
+    assert metric(output, "BulkSyncFullRunCompleted") == 1
+    assert metric(output, "BulkSyncDrift") == report["created"]
     assert metric(output, "BulkSyncCreated") == len(shown(clerk))
     for name, value in {
         "Fetched": "fetched",

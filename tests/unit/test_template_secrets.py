@@ -1,0 +1,175 @@
+"""Who of the stack knows a secret, and who may read one."""
+
+import json
+import re
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from clerksync.settings import Settings
+from tests.template import (
+    FUNCTIONS,
+    GLOBALS,
+    RESOURCES,
+    SECRET,
+    TEMPLATE,
+    TEXT,
+    VARIABLES,
+)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "CLERK_SECRET_KEY"])
+def test_empty_variable_leaves_its_setting_to_the_secret(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is declared and empty counts as unset."""
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("CLERKSYNC_SECRET_ID", "clerksync")
+    with mock_aws():
+        boto3.client("secretsmanager").create_secret(
+            Name="clerksync", SecretString=json.dumps({name: "from the secret"})
+        )
+        assert getattr(Settings(), name.lower()) == "from the secret"
+
+
+def test_no_secret_is_in_the_environment() -> None:
+    """A variable is empty, or a parameter that anyone may read."""
+    references = {n: value for n, value in VARIABLES.items() if value != ""}
+    assert references.pop("CLERKSYNC_SECRET_ID") == SECRET
+    assert [n for n, value in references.items() if list(value) != ["Ref"]] == []
+    secrets = re.compile("SECRET_KEY|SIGNING|WEBHOOK|JWT|DATABASE_URL")
+    assert not [name for name in references if secrets.search(name)]
+    assert "{{resolve:" not in TEXT
+
+
+def test_secret_values_reach_the_stacks_own_secret_and_nothing_else() -> None:
+    """A parameter that is not shown fills the secret that the stack makes."""
+    hidden = {n for n, p in TEMPLATE["Parameters"].items() if p.get("NoEcho")}
+    assert hidden == {"DatabaseUrl", "ClerkSecretKey", "ClerkWebhookSigningSecret"}
+    secret = RESOURCES["Secret"]
+    assert secret["Condition"] == "MakesSecret"
+    text = secret["Properties"]["SecretString"]["Fn::Sub"]
+    filled = json.loads(re.sub(r"\$\{(\w+)\}", r"\1", text))
+    assert filled == {
+        "DATABASE_URL": "DatabaseUrl",
+        "CLERK_SECRET_KEY": "ClerkSecretKey",
+        "CLERK_WEBHOOK_SIGNING_SECRET": "ClerkWebhookSigningSecret",
+    }
+    elsewhere = RESOURCES | {"Secret": None, "Globals": GLOBALS}
+    elsewhere["Outputs"] = TEMPLATE["Outputs"]
+    for name in hidden:
+        assert f'"{name}"' not in json.dumps(elsewhere)
+        assert f"{{{name}}}" not in json.dumps(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_taken"),
+    [
+        ("DatabaseUrl", "postgresql://u:p%22@h/d?sslmode=require", True),
+        ("DatabaseUrl", 'postgresql://u:p"@h/d', False),
+        ("DatabaseUrl", "postgresql://u:p\\@h/d", False),
+        ("DatabaseUrl", "mysql://u:p@h/d", False),
+        ("ClerkSecretKey", "sk_live_abcDEF123", True),
+        ("ClerkSecretKey", 'sk_live_a"', False),
+        ("ClerkSecretKey", "pk_live_abc", False),
+        ("ClerkWebhookSigningSecret", "whsec_abc+/= whsec_def", True),
+        ("ClerkWebhookSigningSecret", "", True),
+        ("SecretId", "clerksync/prod", True),
+        ("SecretId", "clerk sync", False),
+        ("DatabaseSecretId", "rds!db-1", False),
+        (
+            "DatabaseSecretId",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1-a1B2c3",
+            True,
+        ),
+        ("ReservedConcurrency", "0", False),
+        ("ReservedConcurrency", "20", True),
+    ],
+)
+def test_a_parameter_is_checked_before_anything_is_deployed(
+    name: str, value: str, *, is_taken: bool
+) -> None:
+    """A quote in a value would break the JSON of the secret."""
+    pattern = TEMPLATE["Parameters"][name]["AllowedPattern"]
+    assert (re.fullmatch(pattern, value) is not None) == is_taken
+
+
+def test_parameter_that_is_left_alone_overrides_nothing() -> None:
+    """The environment wins over the secret: so a setting's parameter begins empty."""
+    parameters = {
+        value["Ref"]
+        for value in VARIABLES.values()
+        if isinstance(value, dict) and "Ref" in value
+    } - {"AWS::StackName"}
+    defaults = {n: TEMPLATE["Parameters"][n]["Default"] for n in parameters}
+    assert set(defaults.values()) == {""}
+
+
+def test_outputs_show_no_secret() -> None:
+    """Outputs hold addresses and names."""
+    outputs = json.dumps(TEMPLATE["Outputs"])
+    names = re.findall(r'\$\{([^}]+)\}|"Ref": "([^"]+)"', outputs)
+    shown = {substituted or referred for substituted, referred in names}
+    assert shown == {
+        "HttpApi.ApiEndpoint",
+        "BulkSyncFunction",
+        "BulkSyncStateMachine",
+        "FailureQueue",
+        "Secret",
+        "SecretId",
+        "AlarmTopic",
+        "AWS::Region",
+        "Dashboard",
+    }
+    assert "GetAtt" not in outputs
+
+
+def test_functions_may_read_their_secrets_and_nothing_else() -> None:
+    """One, and where they are asked for that of the database and its IAM user."""
+    assert {json.dumps(f["Policies"]) for f in FUNCTIONS.values()} == {
+        '[{"Ref": "SecretPolicy"}]'
+    }
+    document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
+    statement, *optional = document["Statement"]
+    assert [choice["Fn::If"][0] for choice in optional] == [
+        "HasDatabaseSecret",
+        "HasDatabaseIamUser",
+    ]
+    assert [choice["Fn::If"][1]["Action"] for choice in optional] == [
+        "secretsmanager:GetSecretValue",
+        "rds-db:connect",
+    ]
+    assert statement["Action"] == "secretsmanager:GetSecretValue"
+    condition, made, resource = statement["Resource"]["Fn::If"]
+    assert (condition, made) == ("MakesSecret", {"Ref": "Secret"})
+    name = "clerksync/prod"
+    arn = f"arn:aws:secretsmanager:eu-west-1:210987654321:secret:{name}-a1B2c3"
+    own = f"arn:aws:secretsmanager:eu-south-2:123456789012:secret:{name}-??????"
+    assert _text(resource, SecretId=name) == own
+    assert _text(resource, SecretId=arn) == arn
+
+
+def _text(value: Any, **parameters: str) -> Any:
+    """What CloudFormation makes of a text put together by functions."""
+    names = {
+        "AWS::Partition": "aws",
+        "AWS::Region": "eu-south-2",
+        "AWS::AccountId": "123456789012",
+        **parameters,
+    }
+    match value:
+        case {"Ref": name}:
+            return names[name]
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
+        case {"Fn::Split": [separator, text]}:
+            return _text(text, **parameters).split(separator)
+        case {"Fn::Select": [index, choices]}:
+            return _text(choices, **parameters)[int(index)]
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(_text(part, **parameters) for part in parts)
+    return value
