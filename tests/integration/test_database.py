@@ -275,6 +275,25 @@ def test_a_refused_password_says_so_and_not_which() -> None:
         assert "refused user or password" in unreachable(url)
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ('no pg_hba.conf entry for host "1.2.3.4", SSL encryption', "pg_hba.conf"),
+        ('PAM authentication failed for user "somebody"', "refused user or password"),
+        ("SSL connection has been closed unexpectedly", "cannot be reached"),
+    ],
+)
+def test_other_refusals_are_told_from_wrong_certificates(
+    said: str, advice: str
+) -> None:
+    """Nobody is told to trust the network who has another problem."""
+    with server_that_refuses(said) as port:
+        url = f"postgresql://somebody:correct-horse@127.0.0.1:{port}/customers"
+        message = unreachable(url)
+    assert advice in message
+    assert "sslmode" not in message
+
+
 def test_a_server_that_is_back_is_found_again(database_url: str) -> None:
     """A failed attempt leaves nothing behind."""
     url = "postgresql://127.0.0.1:1/none"

@@ -134,7 +134,8 @@ def test_functions_may_read_their_secrets_and_nothing_else() -> None:
         '[{"Ref": "SecretPolicy"}]'
     }
     document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
-    statement, *optional = document["Statement"]
+    denied, statement, *optional = document["Statement"]
+    assert (denied["Effect"], denied["Action"]) == ("Deny", "logs:CreateLogGroup")
     assert [choice["Fn::If"][0] for choice in optional] == [
         "HasDatabaseSecret",
         "HasDatabaseIamUser",

@@ -29,7 +29,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("10.0.0.7", PUBLIC),
         ("localhost.example.com", PUBLIC),
         ("app.abc.eu-west-1.rds.amazonaws.com", RDS),
-        ("app.abc.rds.cn-north-1.amazonaws.com.cn", RDS),
+        ("app.abc.rds.cn-north-1.amazonaws.com.cn", PUBLIC),
         ("app.cluster-abc.eu-west-1.rds.amazonaws.com", RDS),
         ("app.proxy-abc.eu-west-1.rds.amazonaws.com", PUBLIC),
         ("rds.amazonaws.com.example.org", PUBLIC),

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import psycopg
 from psycopg import conninfo, errors
@@ -157,17 +157,30 @@ def _reason(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.ProgrammingError):
         return "DATABASE_URL is not a Postgres URL (postgresql://user:…@host/database)."
     text = str(error)
-    if "certificate" in text or "SSL" in text:
-        return (
-            "Postgres shows no TLS certificate that can be trusted. Name its authority "
-            "in DATABASE_URL (?sslrootcert=FILE) or, where the network itself can be "
-            "trusted, say ?sslmode=require or ?sslmode=disable."
-        )
-    if "password authentication failed" in text or "no password" in text:
-        return "Postgres refused user or password: check DATABASE_URL."
-    if "does not exist" in text:
-        return "Postgres has no such database or role: check DATABASE_URL."
+    for said, reason in _REASONS:
+        if any(words in text for words in said):
+            return reason
     return (
         "Postgres cannot be reached: check the host and port of DATABASE_URL, that "
         "the server runs, and that this network may reach it."
     )
+
+
+_NOT_LET_IN: Final = (
+    "Postgres lets nobody in from here: its pg_hba.conf has no line for this host with "
+    "the role and database of DATABASE_URL."
+)
+_NOT_TRUSTED: Final = (
+    "Postgres shows no TLS certificate that can be trusted. Name its authority in "
+    "DATABASE_URL (?sslrootcert=FILE) or, where the network itself can be trusted, say "
+    "?sslmode=require or ?sslmode=disable."
+)
+_REFUSED: Final = "Postgres refused user or password: check DATABASE_URL."
+_NONE_SUCH: Final = "Postgres has no such database or role: check DATABASE_URL."
+# By what libpq and servers say; the order matters: they speak of SSL in passing.
+_REASONS: Final = (
+    (("pg_hba.conf",), _NOT_LET_IN),
+    (("authentication failed", "no password"), _REFUSED),
+    (("does not exist",), _NONE_SUCH),
+    (("certificate", "does not support SSL", "SSL error"), _NOT_TRUSTED),
+)

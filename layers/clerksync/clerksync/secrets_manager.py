@@ -28,10 +28,14 @@ def read_secret(name: str, *, named_by: str) -> str | None:
         with suppress(OSError, HTTPException, LookupError, TypeError, ValueError):
             return _ask(name, os.environ)
     import boto3  # noqa: PLC0415 - see above
+    from botocore.config import Config  # noqa: PLC0415 - same
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 
+    # A webhook has 14 seconds in all; while nobody answers, old values are used.
+    patience = Config(connect_timeout=2, read_timeout=3, retries={"max_attempts": 1})
     try:
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
+        secrets = boto3.client("secretsmanager", config=patience)
+        answer = secrets.get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:
         message = (
             f"The secret named by {named_by} cannot be read "

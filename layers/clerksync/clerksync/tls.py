@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
-_RDS: Final = re.compile(r"(\.rds|\.rds\.cn-[a-z-]+\d)\.amazonaws\.com(\.cn)?$")
+_RDS: Final = re.compile(r"\.rds\.amazonaws\.com$")
 
 
 def tls_parameters(given: Mapping[str, str]) -> dict[str, str]:

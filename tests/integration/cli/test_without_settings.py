@@ -42,10 +42,15 @@ def test_a_terminal_that_closes_while_postgres_starts_leaves_no_server(
     """The signal waits for the server to be there, and then ends that too; the next
     command finds whole data."""
     state = tmp_path / ".clerksync"
-    with Running("migrate", cwd=tmp_path) as command:
-        assert eventually((state / "postgres" / "log").exists)
-        command.tell(signal.SIGHUP)
-        assert command.wait() == 130
+    for _ in range(10):
+        with Running("migrate", cwd=tmp_path) as command:
+            assert eventually((state / "postgres" / "log").exists)
+            command.tell(signal.SIGHUP)
+            ended = command.wait()
+        if ended != 0:
+            break
+        shutil.rmtree(state)  # it was done before it was told: once more
+    assert ended == 130
     assert command.output == ""
     assert servers_in(tmp_path) == []
     assert clerksync("migrate", cwd=tmp_path).returncode == 0
