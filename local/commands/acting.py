@@ -1,0 +1,64 @@
+"""What commands have in common: what they act on, and how they fail."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final, NoReturn
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from clerksync.database import Database
+from clerksync.errors import ClerksyncError, SchemaOutdatedError
+from clerksync.migrate import migrate as apply_migrations
+from clerksync.settings import Settings
+from local.stack import settings_in_environment
+
+out: Final = Console()
+err: Final = Console(stderr=True)
+
+_NOT_OWN: Final = {
+    "stub": "No settings: acting on the stub Clerk and the embedded Postgres.",
+    "dev": "Acting on the stub Clerk and the embedded Postgres of clerksync dev.",
+}
+
+
+@contextmanager
+def stack() -> Iterator[Settings]:
+    """The settings to act on; the schema of an embedded database is kept up to date."""
+    with errors(), settings_in_environment() as origin:
+        settings = Settings()
+        if origin != "own":
+            err.print(_NOT_OWN[origin])
+        if origin == "stub":
+            with database(settings) as opened:
+                apply_migrations(opened, schema=settings.schema)
+        yield settings
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Database]:
+    with closing(Database.from_settings(settings)) as opened:
+        yield opened
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Exit 1 with a message that says what to do, instead of a traceback."""
+    try:
+        yield
+    except SchemaOutdatedError:
+        fail("The database schema is not up to date: run clerksync migrate.")
+    except (ClerksyncError, OSError) as error:
+        fail(str(error))
+    except psycopg.Error as error:
+        fail(f"Postgres refused: {type(error).__name__} (SQLSTATE {error.sqlstate}).")
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def fail(message: str) -> NoReturn:
+    text = f"[red]error:[/red] {escape(message)}"
+    err.print(text, highlight=False, soft_wrap=True)
+    raise typer.Exit(1)

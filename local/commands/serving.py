@@ -1,0 +1,21 @@
+"""`demo` and `dev`."""
+
+import typer
+
+from local.commands.acting import errors, out
+from local.demo import run_demo
+from local.dev import run_dev
+from local.stack import load_dotenv
+
+
+def demo() -> None:
+    """Show the whole story on this laptop; ends with 1 if any step goes wrong."""
+    with errors():
+        raise typer.Exit(run_demo(out))
+
+
+def dev() -> None:
+    """Serve the HTTP routes on this laptop until Ctrl-C."""
+    load_dotenv()
+    with errors():
+        run_dev(out)

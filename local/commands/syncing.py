@@ -1,0 +1,106 @@
+"""`migrate`, `sync`, `cleanup` and `sync-user`."""
+
+import json
+import math
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from clerksync.bulk_run import BulkSyncRequest
+from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.clerk_user import is_clerk_id
+from clerksync.migrate import migrate as apply_migrations
+from clerksync.reconcile import BulkSync
+from local.commands.acting import database, err, out, stack
+from local.progress import show_report, shown_progress
+
+DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
+Force = Annotated[
+    bool, typer.Option(help="Go on where a guard refuses: orphans, another instance.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        help="Stop after so long; the next run goes on from there.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")
+]
+
+
+class Mode(StrEnum):
+    full = "full"
+    incremental = "incremental"
+    cleanup = "cleanup"
+
+
+def migrate() -> None:
+    """Bring the database schema up to date."""
+    with stack() as settings, database(settings) as opened:
+        applied = apply_migrations(opened, schema=settings.schema)
+    for name in applied:
+        out.print(f"applied {name}", highlight=False)
+    out.print("The schema is up to date.")
+
+
+def sync(
+    mode: Annotated[Mode, typer.Option(help="How much to look at.")] = Mode.full,
+    *,
+    dry_run: DryRun = False,
+    force: Force = False,
+    time_limit: TimeLimit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the table equal to Clerk, and delete who is gone."""
+    request = BulkSyncRequest(mode=mode.value, dry_run=dry_run, force=force)
+    _bulk(request, as_json=as_json, time_limit=time_limit)
+
+
+def cleanup(
+    *,
+    dry_run: DryRun = False,
+    force: Force = False,
+    time_limit: TimeLimit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Only delete who is gone from Clerk."""
+    request = BulkSyncRequest(mode="cleanup", dry_run=dry_run, force=force)
+    _bulk(request, as_json=as_json, time_limit=time_limit)
+
+
+def sync_user(
+    clerk_id: Annotated[str, typer.Argument(metavar="ID", help="user_…")],
+    *,
+    dry_run: DryRun = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask Clerk for one user and write, or delete, it."""
+    if not is_clerk_id(clerk_id):
+        raise typer.BadParameter("a Clerk user id begins with user_")
+    request = BulkSyncRequest(
+        mode="user", user_id=clerk_id, dry_run=dry_run, force=force
+    )
+    _bulk(request, as_json=as_json)
+
+
+def _bulk(
+    request: BulkSyncRequest, *, as_json: bool, time_limit: float | None = None
+) -> None:
+    deadline = time.monotonic() + (time_limit or math.inf)
+    with stack() as settings, database(settings) as opened:
+        with shown_progress(err if as_json else out) as progress:
+            clerk = ClerkApi(settings, BULK)
+            sync = BulkSync(settings, opened, clerk, progress)
+            report = sync.run(request, deadline=deadline)
+        if as_json:
+            print(json.dumps(report.as_json()))
+        else:
+            show_report(out, report)
+    if report.status != "completed":
+        raise typer.Exit(1)
