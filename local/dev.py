@@ -80,7 +80,7 @@ def _gateway() -> Gateway:
 def _migrate(console: Console, settings: Settings) -> None:
     database = Database.from_settings(settings)
     try:
-        for name in migrate(database, schema=settings.schema):
+        for name in migrate(database, schema=settings.schema, mapping=settings.mapping):
             console.print(f"applied {name}", highlight=False)
     finally:
         database.close()

@@ -5,8 +5,8 @@ import time
 from benchmarks.contenders.stopwatch import tell
 from clerksync.clerk_api import BULK, ClerkApi
 from clerksync.fetch import fetch_windows
+from clerksync.outcome import Prepared
 from clerksync.settings import Settings
-from clerksync.user_table import Prepared
 from clerksync.windows import Windows
 
 

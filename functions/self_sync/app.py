@@ -47,7 +47,7 @@ def answer(request: Request) -> Response:
 def sync(request: Request) -> Response:
     clerk_id = authenticate(request)
     check_body(request.body, clerk_id)
-    users = UserTable.from_settings(database, settings)
+    users = UserTable.from_settings(database, settings, clerk.users_by_id)
     confirmed_at = users.clock()
     user = clerk.user(clerk_id)
     if user is None:
@@ -59,6 +59,8 @@ def sync(request: Request) -> Response:
     count(f"SelfSyncs{outcome.action.capitalize()}")
     count("EmailConflicts", outcome.email_conflicts)
     row = users.find(clerk_id)
+    if row is None and outcome.email_conflicts:
+        raise InvalidPayloadError("Another row here holds the user's email address.")
     if row is None and outcome.skipped:
         raise InvalidPayloadError("The user has no primary email address at Clerk.")
     if row is None:

@@ -1,7 +1,9 @@
 """POST /api/webhooks/clerk: what Clerk, through Svix, tells us of its users."""
 
 import time
+from collections.abc import Sequence
 
+from clerksync.clerk_user import ClerkUser
 from clerksync.database import Database
 from clerksync.errors import (
     InvalidSettingError,
@@ -26,7 +28,11 @@ database = Database.from_settings(settings)
 def receive(request: Request) -> Response:
     logger.append_keys(svix_id=message_id(request.headers))
     verify(request)
-    event = parse_event(request.body, instance_id=settings.instance_id)
+    event = parse_event(
+        request.body,
+        instance_id=settings.instance_id,
+        user_model=settings.mapping.user_model,
+    )
     action = apply(event)
     logger.info("webhook applied", type=event.type, action=action)
     count(f"Webhooks{action.capitalize()}")
@@ -49,16 +55,22 @@ def verify(request: Request) -> None:
 
 def apply(event: WebhookEvent) -> str:
     """What was done; committed when this returns."""
+    users = UserTable.from_settings(database, settings, ask_clerk)
     if event.user is not None:
-        users = UserTable.from_settings(database, settings)
         outcome = users.upsert(event.user)
         count("EmailConflicts", outcome.email_conflicts)
         return outcome.action
     if event.deleted_id is not None:
-        users = UserTable.from_settings(database, settings)
         users.delete([event.deleted_id])
         return "deleted"
     return "ignored"
+
+
+def ask_clerk(clerk_ids: Sequence[str]) -> list[ClerkUser]:
+    """Only where no row may be without an email, and one moves on."""
+    from clerksync.clerk_api import INTERACTIVE, ClerkApi  # noqa: PLC0415 - seldom used
+
+    return ClerkApi(settings, INTERACTIVE).users_by_id(clerk_ids)
 
 
 handler = http_door(receive, counted_as="Webhooks")

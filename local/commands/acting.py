@@ -33,7 +33,9 @@ def stack() -> Iterator[Settings]:
             err.print(_NOT_OWN[origin])
         if origin == "stub":
             with database(settings) as opened:
-                apply_migrations(opened, schema=settings.schema)
+                apply_migrations(
+                    opened, schema=settings.schema, mapping=settings.mapping
+                )
         yield settings
 
 

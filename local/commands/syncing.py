@@ -42,7 +42,9 @@ class Mode(StrEnum):
 def migrate() -> None:
     """Bring the database schema up to date."""
     with stack() as settings, database(settings) as opened:
-        applied = apply_migrations(opened, schema=settings.schema)
+        applied = apply_migrations(
+            opened, schema=settings.schema, mapping=settings.mapping
+        )
     for name in applied:
         out.print(f"applied {name}", highlight=False)
     out.print("The schema is up to date.")

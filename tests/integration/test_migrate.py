@@ -12,8 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
 from clerksync.errors import TableMisfitError
+from clerksync.mapping_file import DEFAULT
 from clerksync.migrate import migrate
-from clerksync.table_mapping import DEFAULT
 from clerksync.user_table import UserTable
 from clerksync.write_path import build
 from tests.people import a_user, user_id
@@ -48,6 +48,15 @@ EXISTING = """
     INSERT INTO posts VALUES ('{known}');
 """
 
+# A database whose owner lets nobody create functions.
+NO_FUNCTIONS = """
+    CREATE SCHEMA policy;
+    CREATE FUNCTION policy.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE 'not here'; END $$;
+    CREATE EVENT TRIGGER no_functions ON ddl_command_start
+        WHEN TAG IN ('CREATE FUNCTION') EXECUTE FUNCTION policy.refuse();
+"""
+
 
 @pytest.fixture
 def empty(connection: psycopg.Connection) -> psycopg.Connection:
@@ -76,7 +85,7 @@ def test_an_empty_database_gets_all_that_sync_needs(
     """The names of what was applied, in order; then a user can be written."""
     applied = migrate(database)
     assert applied[0] == "0001_tables.sql"
-    assert set(applied[2:]) == FUNCTIONS
+    assert set(applied[3:]) == FUNCTIONS
     assert tables(empty) == TABLES
     assert functions(empty) == FUNCTIONS
     assert UserTable(database).upsert(a_user()).action == "created"
@@ -111,7 +120,7 @@ def test_two_at_once_apply_everything_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, applied)) == [0, 0, 0, 5]
+    assert sorted(map(len, applied)) == [0, 0, 0, 6]
     assert tables(empty) == TABLES
 
 
@@ -124,17 +133,19 @@ def test_a_script_that_fails_leaves_nothing_of_itself(
         migrate(database)
     assert tables(empty) == {"sync_runs"}
     empty.execute("DROP TABLE sync_runs")
-    assert len(migrate(database)) == 5
+    assert len(migrate(database)) == 6
 
 
 def test_a_write_path_that_fails_leaves_no_tables(
     empty: psycopg.Connection, database: Database
 ) -> None:
     """Tables and functions are one transaction."""
-    email, *others = DEFAULT.columns
-    odd = replace(email, type="no_such_type")  # type: ignore[arg-type] # on purpose
-    with pytest.raises(errors.UndefinedObject):
-        migrate(database, mapping=replace(DEFAULT, columns=(odd, *others)))
+    empty.execute(NO_FUNCTIONS)
+    try:
+        with pytest.raises(errors.RaiseException):
+            migrate(database)
+    finally:
+        empty.execute("DROP EVENT TRIGGER no_functions; DROP SCHEMA policy CASCADE")
     assert tables(empty) == set()
     assert functions(empty) == set()
 
@@ -193,14 +204,14 @@ def test_another_schema_holds_everything(
 ) -> None:
     """With a name that needs quoting; public stays as it is, and both can live."""
     schema = "My App"
-    assert len(migrate(database, schema=schema)) == 5
+    assert len(migrate(database, schema=schema)) == 6
     assert tables(empty, schema) == TABLES
     assert tables(empty) == set()
     assert functions(empty) == set()
     users = UserTable(database, schema=schema)
     assert users.upsert(a_user()).action == "created"
     assert users.delete([user_id(1)]) == 1
-    assert len(migrate(database)) == 5
+    assert len(migrate(database)) == 6
     assert UserTable(database).upsert(a_user()).action == "created"
 
 
@@ -248,6 +259,6 @@ def test_it_needs_no_more_than_the_right_to_create_in_its_schema(
     url = make_conninfo(database_url, options=f"-c role={name}")
     try:
         with closing(Database(lambda: url)) as database:
-            assert len(migrate(database, schema="given")) == 5
+            assert len(migrate(database, schema="given")) == 6
     finally:
         empty.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))

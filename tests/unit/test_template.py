@@ -97,6 +97,7 @@ def test_migration_is_called_again_when_what_it_does_changes() -> None:
         "SecretId": SECRET,
         "DatabaseSecretId": {"Ref": "DatabaseSecretId"},
         "Schema": {"Ref": "Schema"},
+        "Mapping": {"Ref": "Mapping"},
     }
 
 

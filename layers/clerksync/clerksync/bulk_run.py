@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from clerksync.clerk_user import is_clerk_id
 from clerksync.errors import InvalidPayloadError
-from clerksync.user_table import Outcome
+from clerksync.outcome import Outcome
 
 Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")
@@ -110,10 +110,12 @@ class Report:
 
     def add(self, outcome: Outcome) -> None:
         """Count what was written. Whom a tombstone kept out the caller must count."""
+        self.fetched += outcome.asked
         self.created += outcome.created
         self.updated += outcome.updated
         self.unchanged += outcome.unchanged
         self.skipped += outcome.skipped
+        self.deleted += outcome.deleted
         self.failed += len(outcome.failed)
         self.email_conflicts += outcome.email_conflicts
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 from clerksync.bulk_run import BulkSyncRequest, Progress, Report, ignore, ms_since
 from clerksync.bulk_writer import BulkWriter
 from clerksync.clerk_api import ClerkApi
+from clerksync.companions import restore_companions
 from clerksync.database import Database
-from clerksync.orphan_sweep import Sweep, restore_companions, sweep_orphans
+from clerksync.orphan_sweep import Sweep, note_unknown, sweep_orphans
 from clerksync.rate_limiter import limit_of
 from clerksync.run_ledger import Run, RunLedger
 from clerksync.settings import Settings
@@ -61,6 +62,7 @@ class BulkSteps:
     ) -> None:
         self._setup = setup
         self.clerk = clerk
+        self.users = setup.users.asking(clerk.users_by_id)
         self.run = run
         self.request = request
         self.report = report
@@ -107,7 +109,7 @@ class BulkSteps:
 
     def writer(self) -> BulkWriter:
         return BulkWriter(
-            users=self._setup.users,
+            users=self.users,
             ledger=self._setup.ledger,
             clerk=self.clerk,
             run=self.run,
@@ -141,7 +143,7 @@ class BulkSteps:
                 self.run,
                 sweep,
                 database=setup.database,
-                users=setup.users,
+                users=self.users,
                 clerk=self.clerk,
                 listed=listed,
                 max_ratio=setup.max_orphan_ratio,
@@ -154,6 +156,7 @@ class BulkSteps:
             report.sweep_ms = ms_since(began)
         if not self.request.dry_run:
             restore_companions(setup.database, setup.users)
+            note_unknown(setup.database, setup.users)
             report.write_ms += ms_since(began) - report.sweep_ms
 
     def tell(self, sweep: Sweep) -> None:
@@ -163,7 +166,7 @@ class BulkSteps:
         report.add(sweep.missed)
         report.skipped += len(sweep.missed.tombstoned)
         report.orphans_found = sweep.candidates if sweep.refused else sweep.orphans
-        report.deleted = sweep.deleted
+        report.deleted += sweep.deleted
         if sweep.refused:
             report.fall_short(
                 "refused",

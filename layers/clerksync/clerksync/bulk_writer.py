@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from clerksync.bulk_run import BulkSyncRequest, Report, ms_since
-from clerksync.clerk_api import IDS_LIMIT, ClerkApi
-from clerksync.clerk_user import ClerkUser, Page
+from clerksync.clerk_api import ClerkApi
+from clerksync.clerk_user import IDS_LIMIT, ClerkUser, Page
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -17,8 +17,9 @@ from clerksync.errors import (
     OutOfTimeError,
 )
 from clerksync.fetch import Batches, Fetched
+from clerksync.outcome import Outcome, Prepared
 from clerksync.run_ledger import Run, RunLedger
-from clerksync.user_table import Outcome, Prepared, UserTable
+from clerksync.user_table import UserTable
 
 # What may end a run early, with everything that was fetched before still good.
 CLERK_ERRORS: Final = (

@@ -14,6 +14,7 @@ import urllib3
 
 from clerksync.clerk_refusal import TryAgainError, refusal
 from clerksync.clerk_user import (
+    IDS_LIMIT,
     ClerkUser,
     Page,
     parse_json,
@@ -32,7 +33,6 @@ from clerksync.settings import Settings
 
 API_VERSION: Final = "2026-05-12"
 PAGE_LIMIT: Final = 500
-IDS_LIMIT: Final = 100
 _HINT: Final = "Check the network, CLERK_API_URL and CLERK_ISSUER, or try later."
 GRACE_SECONDS: Final = 5.0
 """What was asked before the deadline may be answered for so long after it."""
@@ -115,7 +115,7 @@ class ClerkApi:
         """One user by id; None when Clerk does not know it."""
         try:
             path = f"/v1/users/{clerk_id}"
-            return self._get(path, (), lambda body: parse_user(parse_json(body)))
+            return self._get(path, (), self._parse_user)
         except ClerkRequestError as error:
             if error.status == 404:
                 return None
@@ -128,7 +128,7 @@ class ClerkApi:
             raise ValueError(f"at most {IDS_LIMIT} ids")
         # Asked by id, the listing still obeys its limit, which is 10 unless told.
         query = [("limit", str(IDS_LIMIT)), *(("user_id", i) for i in clerk_ids)]
-        page = self._get("/v1/users", query, parse_page)
+        page = self._get("/v1/users", query, self.parse_page)
         if page.unreadable:
             raise InvalidPayloadError("A user that was asked for by id is unreadable.")
         return page.users
@@ -158,6 +158,10 @@ class ClerkApi:
             query.append(("starting_after", starting_after))
         return self._get("/v1/users", query, read)
 
+    def parse_page(self, body: bytes) -> Page:
+        """Decode as much of each user as the target table needs."""
+        return parse_page(body, self._settings.mapping.user_model)
+
     def updated_page(self, *, offset: int) -> Page:
         """A page of the listing, last updated first. Clerk has no updated_at filter."""
         query = [
@@ -165,7 +169,7 @@ class ClerkApi:
             ("order_by", "-updated_at"),
             ("offset", str(offset)),
         ]
-        return self._get("/v1/users", query, parse_page)
+        return self._get("/v1/users", query, self.parse_page)
 
     def jwks_url(self, issuer: str | None) -> str:
         """The issuer's key set is public; the Backend API's needs the secret key."""
@@ -178,6 +182,9 @@ class ClerkApi:
         if not isinstance(jwks, dict):
             raise ClerkUnavailableError("Clerk's key set is not a JSON object.")
         return jwks
+
+    def _parse_user(self, body: bytes) -> ClerkUser:
+        return parse_user(parse_json(body), self._settings.mapping.user_model)
 
     def _get(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -39,6 +39,8 @@ Timestamp = Annotated[
 CLERK_ID_PATTERN = "user_[A-Za-z0-9_]+"
 _CLERK_ID = re.compile(CLERK_ID_PATTERN)
 _CLERK_ID_LENGTH = 255
+IDS_LIMIT: Final = 100
+"""How many users Clerk can be asked for by id at once."""
 
 # A NUL character is legal in JSON and impossible in Postgres. The group keeps escaped
 # backslashes before it: the JSON text \\u0000 is a backslash and five harmless letters.
@@ -118,6 +120,35 @@ class ClerkUser(BaseModel):
         return self.email.partition("@")[0]
 
 
+# What a mapping may name besides; read only where one does.
+FURTHER_FIELDS: Final[dict[str, Any]] = (
+    dict.fromkeys(("external_id", "locale"), str | None)
+    | dict.fromkeys(
+        (
+            "has_image",
+            "locked",
+            "password_enabled",
+            "two_factor_enabled",
+            "totp_enabled",
+            "backup_code_enabled",
+        ),
+        bool | None,
+    )
+    | dict.fromkeys(
+        (
+            "last_sign_in_at",
+            "last_active_at",
+            "legal_accepted_at",
+            "mfa_enabled_at",
+            "mfa_disabled_at",
+            "password_last_updated_at",
+        ),
+        Timestamp | None,
+    )
+    | dict.fromkeys(("private_metadata", "unsafe_metadata"), dict[str, Any] | None)
+)
+
+
 def without_nul(body: bytes) -> bytes:
     """The JSON text without NUL characters in its strings; the same object if none."""
     if not _LOOKS_LIKE_NUL.search(body):
@@ -150,15 +181,15 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def parse_user(data: Any) -> ClerkUser:
+def parse_user(data: Any, model: type[ClerkUser] = ClerkUser) -> ClerkUser:
     """Check one decoded user. Raises InvalidPayloadError naming the fields at fault."""
     try:
         # As JSON once more, without what is not read: a lone surrogate, which Postgres
         # could not hold, is refused there and only there.
         if isinstance(data, dict):
-            read = {name: data[name] for name in ClerkUser.model_fields if name in data}
-            return ClerkUser.model_validate_json(json.dumps(read))
-        return ClerkUser.model_validate(data)
+            read = {name: data[name] for name in model.model_fields if name in data}
+            return model.model_validate_json(json.dumps(read))
+        return model.model_validate(data)
     except ValidationError as error:
         fields = {".".join(map(str, e["loc"])) or "user" for e in error.errors()}
         message = f"Not a Clerk user: {', '.join(sorted(fields)[:5])}."
@@ -195,26 +226,26 @@ class Page:
         return Page(users, unreadable, [i for i in self.ids if i in own])
 
 
-def parse_page(body: bytes) -> Page:
+def parse_page(body: bytes, model: type[ClerkUser] = ClerkUser) -> Page:
     """Decode a page of the listing. A single bad user never costs the page.
 
     Raises InvalidPayloadError when the page is not a JSON array.
     """
     body = without_nul(body)
     try:
-        users = _page_adapter().validate_json(body)
+        users = _page_adapter(model).validate_json(body)
     except ValidationError:
-        return _parse_one_by_one(body)
+        return _parse_one_by_one(body, model)
     return Page(users, [], [user.id for user in users])
 
 
 @cache
-def _page_adapter() -> TypeAdapter[list[ClerkUser]]:
+def _page_adapter(model: type[ClerkUser]) -> TypeAdapter[list[ClerkUser]]:
     """Made at first use: only bulk sync reads pages."""
-    return TypeAdapter(list[ClerkUser])
+    return TypeAdapter(list[model])  # type: ignore[valid-type] # known at run time
 
 
-def _parse_one_by_one(body: bytes) -> Page:
+def _parse_one_by_one(body: bytes, model: type[ClerkUser]) -> Page:
     items = _parse_deep_json(body)
     if not isinstance(items, list):
         raise InvalidPayloadError("Clerk's user listing is not a JSON array.")
@@ -223,7 +254,7 @@ def _parse_one_by_one(body: bytes) -> Page:
     ids: list[str] = []
     for item in items:
         try:
-            users.append(parse_user(item))
+            users.append(parse_user(item, model))
             ids.append(users[-1].id)
         except InvalidPayloadError:
             unreadable.append(_made_out(item))

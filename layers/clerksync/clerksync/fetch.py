@@ -12,11 +12,11 @@ from queue import Empty, Queue
 from typing import Final
 
 from clerksync.clerk_api import GRACE_SECONDS, OUT_OF_TIME, ClerkApi
-from clerksync.clerk_user import Page, parse_page
+from clerksync.clerk_user import Page
 from clerksync.errors import ClerksyncError, OutOfTimeError
 from clerksync.listing import next_page
 from clerksync.observability import describe, logger
-from clerksync.user_table import Prepared
+from clerksync.outcome import Prepared
 from clerksync.windows import Place, Window, Windows
 
 # Users in a batch. So few that the database soon has work, and so many that planning
@@ -76,7 +76,7 @@ def fetch_windows(
         while (window := windows.take()) is not None:
 
             def decode(body: bytes, window: Window = window) -> Fetched:
-                page = parse_page(body)
+                page = clerk.parse_page(body)
                 try:
                     return _fetched(windows.advance(window, page), prepare, window)
                 except (LookupError, TypeError, ValueError) as error:

@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from clerksync.errors import (
     ClerkUnavailableError,
@@ -135,7 +137,11 @@ def _as_payload(response: Response) -> dict[str, Any]:
     }
 
 
-def _as_json(value: object) -> str:
+def _as_json(value: object) -> str | float:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal):
+        return float(value)
     raise TypeError(f"{type(value).__name__} has no JSON form here")

@@ -1,15 +1,17 @@
 """Bring the database schema up to this code: tables, then the write path."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
+from typing import LiteralString
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
-from clerksync import table_mapping
 from clerksync.database import Database
 from clerksync.errors import TableMisfitError
-from clerksync.table_mapping import TableMapping
+from clerksync.mapping_file import DEFAULT, FOLDER
+from clerksync.table_fit import Misfit, misfits, target_misfits
+from clerksync.table_mapping import TableMapping, identifiers
 from clerksync.write_path import build
 
 # Two migrations at once: the second waits, then finds nothing to do. The number is
@@ -28,30 +30,27 @@ _LEDGER = """
     )
 """
 
-_IS_UNIQUE = """
-    SELECT 1
-    FROM pg_index AS i
-    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = %s::regclass AND a.attname = %s
-      AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL
-"""
-_DEMANDS_MORE = """
-    SELECT attname FROM pg_attribute
-    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
-      AND attnotnull AND NOT atthasdef AND attidentity = ''
-      AND attname <> ALL (%s)
-"""
-_MISFIT = (
-    'The table "{}" is there and does not fit: {}. Mend it, or name another schema in '
-    "CLERKSYNC_SCHEMA."
+_OWN_MISFIT = (
+    "{} Mend the table, or name another schema in CLERKSYNC_SCHEMA, or describe the "
+    "table in a mapping (CLERKSYNC_MAPPING)."
 )
+_MISFIT = "Mapping {} and the tables do not fit together. {} Mend one or the other."
+
+# Ours, beside whichever table holds the users. tokens is NULL while nothing was taken.
+_RATE_LIMITS: LiteralString = """
+    CREATE TABLE IF NOT EXISTS rate_limits (
+        user_id     text PRIMARY KEY REFERENCES {users} ({key}) ON DELETE CASCADE,
+        tokens      double precision,
+        refilled_at timestamptz NOT NULL DEFAULT now()
+    )
+"""
 
 
 def migrate(
     database: Database,
     *,
     schema: str = "public",
-    mapping: TableMapping = table_mapping.DEFAULT,
+    mapping: TableMapping = DEFAULT,
     at_most: float | None = None,
 ) -> list[str]:
     """Apply what is missing, all or nothing; returns the names of what was applied.
@@ -72,21 +71,25 @@ def migrate(
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
             connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
             connection.execute(_LEDGER)
-            try:
-                applied = [*_apply_tables(connection)]
-            except errors.DatatypeMismatch:
-                # The foreign key of rate_limits to a users table that was there.
-                reason = f'column "{mapping.key}" is not of type text'
-                raise TableMisfitError(_MISFIT.format(mapping.table, reason)) from None
-            _check_tables(connection, schema, mapping)
+            applied = [*_apply_scripts(connection, mapping)]
+            _check(target_misfits(connection, mapping, schema), mapping)
+            if mapping.rate_limits:
+                names = identifiers(mapping, schema)
+                connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
+            _check(misfits(connection, mapping, schema), mapping)
             return [*applied, *_install_write_path(connection, schema, mapping)]
 
     return database.run(work)
 
 
-def _apply_tables(connection: psycopg.Connection) -> Iterator[str]:
-    folder = resources.files("clerksync") / "migrations"
-    for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
+def _apply_scripts(
+    connection: psycopg.Connection, mapping: TableMapping
+) -> Iterator[str]:
+    """Our own tables, and the target table where it is the default one."""
+    scripts = [*(resources.files("clerksync") / "migrations").iterdir()]
+    if mapping == DEFAULT:
+        scripts.append(FOLDER / "default.sql")
+    for script in sorted(scripts, key=lambda entry: entry.name):
         if script.name.endswith(".sql") and _is_new(connection, script.name):
             connection.execute(script.read_text("utf-8").encode())
             yield script.name
@@ -102,41 +105,21 @@ def _install_write_path(
             yield function.name
 
 
-def _check_tables(
-    connection: psycopg.Connection, schema: str, mapping: TableMapping
-) -> None:
+def _check(found: Sequence[Misfit], mapping: TableMapping) -> None:
     """Tables that were there before must be such that the write path can use them."""
-    columns = [mapping.key, *(column.name for column in mapping.columns)]
-    columns += [mapping.tier, mapping.created_at, mapping.updated_at]
-    needed = {
-        mapping.table: [*columns, mapping.deleted_at],
-        mapping.companion: [mapping.companion_key],
-    }
-    for table, names in needed.items():
-        query = sql.SQL("SELECT {} FROM {} LIMIT 0").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.Identifier(schema, table),
+    if not found:
+        return
+    if mapping == DEFAULT:
+        said = " ".join(
+            f'The table "{misfit.table}" is there and does not fit: {misfit.reason}.'
+            for misfit in found
         )
-        try:
-            connection.execute(query)
-        except errors.UndefinedColumn as error:
-            reason = str(error.diag.message_primary)
-            raise TableMisfitError(_MISFIT.format(table, reason)) from None
-        strict = connection.execute(
-            _DEMANDS_MORE, [sql.Identifier(schema, table).as_string(), names]
-        ).fetchone()
-        if strict is not None:
-            reason = f'column "{strict[0]}" is NOT NULL and has no default'
-            raise TableMisfitError(_MISFIT.format(table, reason))
-    for table, column in (
-        (mapping.table, mapping.key),
-        (mapping.table, mapping.email),
-        (mapping.companion, mapping.companion_key),
-    ):
-        name = sql.Identifier(schema, table).as_string()
-        if connection.execute(_IS_UNIQUE, [name, column]).fetchone() is None:
-            reason = f'column "{column}" is not unique'
-            raise TableMisfitError(_MISFIT.format(table, reason))
+        raise TableMisfitError(_OWN_MISFIT.format(said))
+    said = " ".join(
+        f"Line {mapping.line_of(misfit.table, misfit.column)}: {misfit.reason}."
+        for misfit in found
+    )
+    raise TableMisfitError(_MISFIT.format(mapping.name, said))
 
 
 def _exists(connection: psycopg.Connection, schema: str) -> bool:

@@ -8,11 +8,13 @@ from typing import LiteralString, TypeVar
 import psycopg
 from psycopg import errors, sql
 
-from clerksync.clerk_api import IDS_LIMIT, ClerkApi
+from clerksync.clerk_api import ClerkApi
+from clerksync.clerk_user import IDS_LIMIT
 from clerksync.database import Database
 from clerksync.observability import describe, logger
+from clerksync.outcome import Outcome
 from clerksync.run_ledger import Run
-from clerksync.user_table import Outcome, UserTable
+from clerksync.user_table import UserTable
 
 Result = TypeVar("Result")
 
@@ -27,8 +29,7 @@ _CANDIDATES: LiteralString = """
             SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
         ) AS l ON l.clerk_id = u.{key}
         WHERE l.clerk_id IS NULL
-          AND u.{key} LIKE 'user\\_%%' AND u.{deleted_at} IS NULL
-          AND u.{created_at} < %(started_at)s
+          AND u.{key} LIKE 'user\\_%%' AND {live} AND {existed}
           AND EXISTS (
               SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
           )
@@ -38,23 +39,21 @@ _CANDIDATES: LiteralString = """
     WHERE c.clerk_id ~ {clerk_id}
       AND (
           SELECT s.synced_at FROM {sync_state} AS s WHERE s.clerk_id = c.clerk_id
-      ) < %(started_at)s IS NOT FALSE
+      ) < %(started_at)s {when_unknown}
     ORDER BY c.clerk_id
 """
 _TABLE_SIZE: LiteralString = """
-    SELECT count(*) FROM {users} WHERE {key} LIKE 'user\\_%' AND {deleted_at} IS NULL
+    SELECT count(*) FROM {users} AS u WHERE u.{key} LIKE 'user\\_%' AND {live}
 """
-_COMPANIONS: LiteralString = """
-    WITH missing AS MATERIALIZED (
-        SELECT u.{key} AS id
-        FROM {users} AS u
-        LEFT JOIN {companion} AS c ON c.{companion_key} = u.{key}
-        WHERE c.{companion_key} IS NULL AND u.{deleted_at} IS NULL
-    )
-    INSERT INTO {companion} ({companion_key})
-    SELECT u.{key} FROM {users} AS u
-    WHERE u.{key} = ANY (ARRAY(SELECT id FROM missing))
-    FOR KEY SHARE OF u  -- who is being deleted is waited for, and then left out
+# Whose table tells not when a row was made. What nobody knows of is noted at the end of
+# a run: the next one may take it for an orphan.
+_NOTE_UNKNOWN: LiteralString = """
+    INSERT INTO {sync_state} (clerk_id, synced_at)
+    SELECT u.{key}, clock_timestamp()
+    FROM {users} AS u
+    LEFT JOIN {sync_state} AS s ON s.clerk_id = u.{key}
+    WHERE s.clerk_id IS NULL AND u.{key} ~ {clerk_id}
+    ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
 """
 
@@ -114,10 +113,12 @@ def sweep_orphans(
         progress(start + len(batch), len(candidates))
 
 
-def restore_companions(database: Database, users: UserTable) -> None:
-    """Give their companion row to users that have none, however they came to be."""
-    query = sql.SQL(_COMPANIONS).format(**users.names)
-    _hashed(database, lambda connection: connection.execute(query))
+def note_unknown(database: Database, users: UserTable) -> None:
+    """Where rows do not tell when they were made: let the next run know which there
+    were."""
+    if users.mapping.created_at is None:
+        query = sql.SQL(_NOTE_UNKNOWN).format(**users.names)
+        hashed(database, lambda connection: connection.execute(query))
 
 
 def _sweep_batch(
@@ -164,7 +165,14 @@ def delete_orphans(
 
 
 def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
-    query = sql.SQL(_CANDIDATES).format(**users.names)
+    tells_age = users.mapping.created_at is not None
+    query = sql.SQL(_CANDIDATES).format(
+        **users.names,
+        existed=sql.SQL(
+            "u.{created_at} < %(started_at)s" if tells_age else "true"
+        ).format(**users.names),
+        when_unknown=sql.SQL("IS NOT FALSE" if tells_age else "IS TRUE"),
+    )
     parameters = {
         "ends": run.run_id,
         "run_id": run.walk_id,
@@ -174,10 +182,10 @@ def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
     def work(connection: psycopg.Connection) -> list[str]:
         return [row[0] for row in connection.execute(query, parameters)]
 
-    return _hashed(database, work)
+    return hashed(database, work)
 
 
-def _hashed(database: Database, work: Callable[[psycopg.Connection], Result]) -> Result:
+def hashed(database: Database, work: Callable[[psycopg.Connection], Result]) -> Result:
     """Run a unit of work that joins whole tables: with memory for hashing a million
     ids, and not row by row, as the planner would where a table looks empty."""
 
@@ -185,6 +193,8 @@ def _hashed(database: Database, work: Callable[[psycopg.Connection], Result]) ->
         with connection.transaction():
             connection.execute("SET LOCAL work_mem = '64MB'")
             connection.execute("SET LOCAL enable_nestloop = off")
+            # For columns without a time zone.
+            connection.execute("SET LOCAL timezone = 'UTC'")
             return work(connection)
 
     return database.run(with_memory)

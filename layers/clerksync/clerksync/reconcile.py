@@ -41,7 +41,6 @@ class BulkSync:
         self._setup = BulkSetup.of(settings, database, progress)
         self._all_runs_clerk = clerk
         self._progress = progress
-        self._users = self._setup.users
         self._ledger = self._setup.ledger
 
     def run(self, request: BulkSyncRequest, *, deadline: float = math.inf) -> Report:
@@ -174,7 +173,7 @@ class BulkSync:
         return Windows.from_json(checkpoint["windows"], to_come=to_come)
 
     def _sync_user(self, clerk_id: str) -> None:
-        confirmed_at = self._users.clock()
+        confirmed_at = self._steps.users.clock()
         user = self._clerk.user(clerk_id)
         if user is not None:
             self._report.fetched = 1
@@ -182,7 +181,7 @@ class BulkSync:
             self._report.skipped += len(tombstoned)
             return
         self._report.reason = "Clerk does not know this user."
-        sweep = Sweep(orphans=1 if self._users.find(clerk_id) else 0)
+        sweep = Sweep(orphans=1 if self._steps.users.find(clerk_id) else 0)
         if not self._request.dry_run:
-            delete_orphans([clerk_id], sweep, self._users)
+            delete_orphans([clerk_id], sweep, self._steps.users)
         self._steps.tell(sweep)

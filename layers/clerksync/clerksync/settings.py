@@ -13,7 +13,9 @@ from typing import Final
 from psycopg import ProgrammingError, conninfo
 
 from clerksync.errors import InvalidSettingError, MissingSettingError
+from clerksync.mapping_file import load
 from clerksync.secret import Secret
+from clerksync.table_mapping import TableMapping
 
 _SETTINGS_ID: Final = "CLERKSYNC_SECRET_ID"
 _DATABASE_ID: Final = "CLERKSYNC_DATABASE_SECRET_ID"
@@ -115,10 +117,22 @@ class Settings:
         return self._flag("CLERKSYNC_REQUIRE_EMAIL", default=True)
 
     @property
+    def mapping(self) -> TableMapping:
+        """The target table."""
+        return load(self._text("CLERKSYNC_MAPPING") or "default")
+
+    @property
     def soft_delete(self) -> bool:
-        mode = self._text("CLERKSYNC_DELETE_MODE") or "hard"
+        """By CLERKSYNC_DELETE_MODE, else by the mapping."""
+        mapping = self.mapping
+        mode = self._text("CLERKSYNC_DELETE_MODE") or mapping.deletion
         if mode not in {"hard", "soft"}:
             raise InvalidSettingError("CLERKSYNC_DELETE_MODE must be hard or soft.")
+        if mode == "soft" and (mapping.deleted_at is None or mapping.email_not_null):
+            raise InvalidSettingError(
+                "CLERKSYNC_DELETE_MODE is soft: the mapping must name a deleted_at "
+                "column, and the email may not be email_not_null."
+            )
         return mode == "soft"
 
     @property

@@ -4,24 +4,26 @@ Ordering, deletion, email and tier rules live in the SQL of `user_table_sql`, on
 webhook hands it one user, a bulk run a staged batch.
 """
 
+import copy
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.rows import dict_row
 
-from clerksync import table_mapping
 from clerksync.clerk_user import ClerkUser
 from clerksync.copy_text import copy_lines
 from clerksync.database import Database
 from clerksync.errors import InvalidPayloadError
+from clerksync.hand_over import Ask, hand_over
+from clerksync.mapping_file import DEFAULT
 from clerksync.observability import describe, logger
+from clerksync.outcome import Outcome, Prepared, StagedRow
 from clerksync.settings import Settings
-from clerksync.table_mapping import TableMapping
+from clerksync.table_mapping import TableMapping, identifiers
 from clerksync.write_path import build
 
 # Large enough that the calls do not count, small enough for a socket's buffer.
@@ -39,92 +41,62 @@ _ROW_ERRORS = (
 )
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of the users handed over, as counts; each user is in one of them.
-
-    `email_conflicts` comes on top: users, handed over or not, that are now without
-    their email because another user has the newer claim to it.
-    """
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    skipped: int = 0
-    email_conflicts: int = 0
-    tombstoned: list[str] = field(default_factory=list)
-    """Deleted here, and not confirmed by id since."""
-    failed: list[str] = field(default_factory=list)
-    """Refused by the table itself: a constraint, a trigger, a value too long."""
-
-    def add(self, other: "Outcome") -> None:
-        for counter in fields(self):
-            total = getattr(self, counter.name) + getattr(other, counter.name)
-            setattr(self, counter.name, total)
-
-    @property
-    def action(self) -> str:
-        """For a single user: created, updated, unchanged or skipped."""
-        for name in ("created", "updated", "unchanged"):
-            if getattr(self, name):
-                return name
-        return "skipped"
-
-
-# A user on the way to the staging table: id, version, and the row as COPY takes it.
-StagedRow = tuple[str, int, str]
-
-
-@dataclass(slots=True)
-class Prepared:
-    """Users made ready for writing, without touching the database."""
-
-    rows: list[StagedRow] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    """What no row can hold: metadata nested too deep, say."""
-
-    def add(self, other: "Prepared") -> None:
-        self.rows += other.rows
-        self.failed += other.failed
-
-
 class UserTable:
     def __init__(
         self,
         database: Database,
         *,
-        mapping: TableMapping = table_mapping.DEFAULT,
+        mapping: TableMapping = DEFAULT,
         schema: str = "public",
+        ask: Ask | None = None,
         require_email: bool = True,
         default_tier: str = "FREE",
         tier_metadata_key: str | None = None,
         soft_delete: bool = False,
     ) -> None:
+        """`ask` is needed where no row may be without an email: the holder of one that
+        moves on is then looked up at Clerk, and written first."""
         self._database = database
-        self._mapping = mapping
+        self.mapping = mapping
+        self.schema = schema
+        self._ask = ask
         self._sql = build(mapping, schema)
-        self.names = table_mapping.identifiers(mapping, schema)
+        self.names = identifiers(mapping, schema)
         """Identifiers for composing queries about the same tables."""
         self._read = mapping.reader()
         self._json_positions = [
-            position
+            (position, "{}" if column.source == "public_metadata" else None)
             for position, column in enumerate(mapping.columns, start=2)
             if column.type == "jsonb"
         ]
         self._tier_metadata_key = tier_metadata_key
-        self._flags = [require_email, tier_metadata_key is not None, default_tier]
+        self._flags = [
+            require_email or mapping.email_not_null,
+            tier_metadata_key is not None,
+            default_tier,
+        ]
         self._soft_delete = soft_delete
 
     @classmethod
-    def from_settings(cls, database: Database, settings: Settings) -> Self:
+    def from_settings(
+        cls, database: Database, settings: Settings, ask: Ask | None = None
+    ) -> Self:
         return cls(
             database,
+            mapping=settings.mapping,
             schema=settings.schema,
+            ask=ask,
             require_email=settings.require_email,
             default_tier=settings.default_tier,
             tier_metadata_key=settings.tier_metadata_key,
             soft_delete=settings.soft_delete,
         )
+
+    def asking(self, ask: Ask) -> Self:
+        """The same table, with another way to ask Clerk."""
+        users = copy.copy(self)
+        users._ask = ask  # noqa: SLF001 - of this very class
+        return users
 
     def clock(self) -> datetime:
         """The database's clock. Read it before asking Clerk about one user by id."""
@@ -144,7 +116,7 @@ class UserTable:
         """
         parameters = [*self._row(user, confirmed_at), *self._flags]
         try:
-            return self._database.run(
+            outcome = self._database.run(
                 lambda connection: _outcome(
                     _one(connection, self._sql.upsert_user.call, parameters)
                 )
@@ -152,6 +124,10 @@ class UserTable:
         except _UNSTORABLE as error:
             message = f"Postgres cannot store this user (SQLSTATE {error.sqlstate})."
             raise InvalidPayloadError(message) from None
+        if outcome.blocked:
+            prepared = self.prepare([user], confirmed_at=confirmed_at)
+            hand_over(self, prepared.rows, outcome, self._ask)
+        return outcome
 
     def prepare(
         self, users: Iterable[ClerkUser], *, confirmed_at: datetime | None = None
@@ -183,7 +159,10 @@ class UserTable:
             unchanged=len(prepared.rows) - len(newest), failed=list(prepared.failed)
         )
         if newest:
-            outcome.add(self._upsert_rows(sorted(newest.values()), dry_run=dry_run))
+            rows = sorted(newest.values())
+            outcome.add(self.upsert_rows(rows, dry_run=dry_run))
+            if outcome.blocked:
+                hand_over(self, rows, outcome, self._ask, dry_run=dry_run)
         return outcome
 
     def upsert_many(
@@ -214,20 +193,22 @@ class UserTable:
 
     def find(self, clerk_id: str) -> dict[str, Any] | None:
         """The row of a user that is not deleted: the mapped columns, as stored."""
-        mapping = self._mapping
-        shown = [mapping.key, *(column.name for column in mapping.columns)]
-        shown += [mapping.tier, mapping.created_at, mapping.updated_at]
+        shown = sql.SQL(", ").join(map(sql.Identifier, self.mapping.shown))
         query = sql.SQL(
-            "SELECT {shown} FROM {users} WHERE {key} = %s AND {deleted_at} IS NULL"
-        ).format(shown=sql.SQL(", ").join(map(sql.Identifier, shown)), **self.names)
+            "SELECT {shown} FROM {users} AS u WHERE u.{key} = %s AND {live}"
+        ).format(shown=shown, **self.names)
 
         def work(connection: psycopg.Connection) -> dict[str, Any] | None:
             with connection.cursor(row_factory=dict_row) as cursor:
                 return cursor.execute(query, [clerk_id]).fetchone()
 
-        return self._database.run(work)
+        row = self._database.run(work)
+        return row and {name: _in_utc(value) for name, value in row.items()}
 
-    def _upsert_rows(self, rows: list[StagedRow], *, dry_run: bool) -> Outcome:
+    def upsert_rows(self, rows: list[StagedRow], *, dry_run: bool) -> Outcome:
+        """Apply rows, one for each user, sorted by id. Those that the table refuses are
+        left out, by halving. Who is blocked by another's email is told and not solved.
+        """
 
         def work(connection: psycopg.Connection) -> Outcome:
             with connection.transaction(force_rollback=dry_run):
@@ -247,14 +228,14 @@ class UserTable:
                 logger.error("user not written", clerk_id=failed, **describe(error))
                 return Outcome(failed=[failed])
             middle = len(rows) // 2
-            outcome = self._upsert_rows(rows[:middle], dry_run=dry_run)
-            outcome.add(self._upsert_rows(rows[middle:], dry_run=dry_run))
+            outcome = self.upsert_rows(rows[:middle], dry_run=dry_run)
+            outcome.add(self.upsert_rows(rows[middle:], dry_run=dry_run))
             return outcome
 
     def _row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
         row = [*self._read(user), confirmed_at, None]
-        for position in self._json_positions:
-            row[position] = _json(row[position]) if row[position] else "{}"
+        for position, empty in self._json_positions:
+            row[position] = _json(row[position]) if row[position] else empty
         if self._tier_metadata_key is not None:
             tier = (user.public_metadata or {}).get(self._tier_metadata_key)
             row[-1] = tier if isinstance(tier, str) and tier else None
@@ -282,7 +263,22 @@ def _one(
 
 
 def _outcome(row: tuple[Any, ...]) -> Outcome:
-    created, updated, unchanged, skipped, email_conflicts, tombstoned = row
+    created, updated, unchanged, skipped, email_conflicts, *lists = row
+    tombstoned, blocked, holders = (ids or [] for ids in lists)
     return Outcome(
-        created, updated, unchanged, skipped, email_conflicts, tombstoned or []
+        created,
+        updated,
+        unchanged,
+        skipped,
+        email_conflicts,
+        tombstoned=tombstoned,
+        blocked=blocked,
+        holders=holders,
     )
+
+
+def _in_utc(value: Any) -> Any:
+    """Columns without a time zone are written in UTC."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value

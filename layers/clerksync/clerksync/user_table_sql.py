@@ -2,7 +2,8 @@
 
 `write_path` fills in tables and columns and makes functions of them. `{incoming}` is
 what a door handed over: one user, or a staged batch. `{differs_but_email}` tells
-whether the row `u` is not what `i` would make of it, the email aside.
+whether the row `u` is not what `i` would make of it, the email aside. What becomes of
+contested emails stands in `email_sql`.
 
 Each statement in a function sees what was committed while the one before it waited.
 """
@@ -19,6 +20,7 @@ DECLARE
     _claimed text[];
     _losers text[] := '{{}}';
     _released text[] := '{{}}';
+    _more text[];
     _rowless bigint;
 BEGIN
     created := 0;
@@ -41,22 +43,20 @@ BEGIN
             INSERT INTO {sync_state}
                 (clerk_id, clerk_updated_at, confirmed_at, skipped, synced_at)
             SELECT i.clerk_id, i.clerk_updated_at, i.confirmed_at,
-                   CASE WHEN i.{email} IS NULL AND _require_email THEN 'no email' END,
+                   CASE WHEN i.email IS NULL AND _require_email THEN 'no email' END,
                    clock_timestamp()
             FROM {incoming} AS i
             ORDER BY i.clerk_id COLLATE "C";
             WITH written AS (
-                INSERT INTO {users} ({key}, {columns}, {tier})
-                SELECT i.clerk_id, {incoming_columns}, coalesce(i.tier, _default_tier)
+                INSERT INTO {users} AS target ({inserted})
+                SELECT {new_values}
                 FROM {incoming} AS i
-                WHERE i.{email} IS NOT NULL OR NOT _require_email
-                RETURNING {key} AS key
-            ), companions AS (
-                INSERT INTO {companion} ({companion_key}) SELECT key FROM written
-            )
+                WHERE i.email IS NOT NULL OR NOT _require_email
+                RETURNING {returned}
+            ){new_companions}
             SELECT count(*) INTO created FROM written;
-            SELECT count(*) FILTER (WHERE i.{email} IS NULL AND _require_email),
-                   count(*) FILTER (WHERE i.{email} IS NOT NULL OR NOT _require_email)
+            SELECT count(*) FILTER (WHERE i.email IS NULL AND _require_email),
+                   count(*) FILTER (WHERE i.email IS NOT NULL OR NOT _require_email)
                    - created
             INTO skipped, unchanged
             FROM {incoming} AS i;
@@ -85,18 +85,20 @@ BEGIN
                         OR s.deleted_at IS NOT NULL
                    THEN 'news'
                    WHEN u.{key} IS NULL AND s.skipped IS NOT NULL
-                        AND i.{email} IS NULL AND _require_email
+                        AND i.email IS NULL AND _require_email
                    THEN 'skipped'
-                   WHEN u.{key} IS NULL OR {differs_but_email}
+                   WHEN CASE WHEN u.{key} IS NULL THEN {row_is_due}
+                             ELSE {differs_but_email} END
                    THEN 'news'
-                   WHEN u.{email} IS NOT DISTINCT FROM i.{email}
+                   WHEN {same_email}
                    THEN 'unchanged'
                    -- Kept back for a row of the application: nothing new in that.
-                   WHEN u.{email} IS NULL AND EXISTS (
+                   WHEN {email_is_kept_back} AND EXISTS (
                        SELECT FROM {users} AS h
-                       WHERE h.{email} = i.{email} AND h.{key} !~ {clerk_id}
+                       WHERE h.{email} = i.email
+                         AND (h.{key} ~ {clerk_id}) IS NOT TRUE
                    )
-                   THEN 'unchanged'
+                   THEN CASE WHEN u.{key} IS NULL THEN 'skipped' ELSE 'unchanged' END
                    ELSE 'news'
                END AS verdict
         FROM {incoming} AS i
@@ -107,28 +109,7 @@ BEGIN
     IF _news IS NULL THEN
         RETURN;
     END IF;
-
-    -- Does another row hold, or another of these users want, one of the emails?
-    SELECT array_agg(h.{key}) FILTER (WHERE h.{key} IS NOT NULL),
-           count(h.{key}) > 0 OR count(i.{email}) > count(DISTINCT i.{email})
-    INTO _holders, _contested
-    FROM {incoming} AS i
-    JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
-    LEFT JOIN {users} AS h ON h.{email} = i.{email} AND h.{key} <> i.clerk_id;
-    IF _contested THEN
-        -- A holder that was never synced has no row to lock: now it has.
-        INSERT INTO {sync_state} (clerk_id, synced_at)
-        SELECT h.clerk_id, '-infinity'
-        FROM unnest(_holders) AS h (clerk_id)
-        WHERE h.clerk_id ~ {clerk_id}
-        ORDER BY h.clerk_id COLLATE "C"
-        ON CONFLICT DO NOTHING;
-        PERFORM FROM {sync_state} AS s
-        WHERE s.clerk_id = ANY (_news || _holders)
-        ORDER BY s.clerk_id COLLATE "C"
-        FOR UPDATE;
-    END IF;
-
+{set_aside}{find_holders}{lock_all}
     -- The claim: the one row that serialises all writers of a user. Every writer claims
     -- in one order, whatever the collation of the database.
     WITH claims AS (
@@ -161,100 +142,39 @@ BEGIN
         WHERE s.clerk_id = ANY (_news) AND s.clerk_id <> ALL (_claimed);
     END IF;
 
-    -- An email belongs to the newest claim, and each claim is locked by now. A holder
-    -- that came up in between is not: the whole unit of work must start again.
-    IF _contested THEN
-        WITH wanted AS (
-            SELECT i.{email} AS email, i.clerk_id, i.clerk_updated_at AS version
-            FROM {incoming} AS i
-            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-            WHERE i.{email} IS NOT NULL
-        ), rivals AS (
-            SELECT w.email, w.clerk_id, w.version FROM wanted AS w
-            UNION
-            SELECT w.email, h.{key},
-                   CASE
-                       WHEN h.{key} !~ {clerk_id} THEN 'infinity'
-                       ELSE coalesce(s.clerk_updated_at, '-infinity')
-                   END
-            FROM wanted AS w
-            JOIN {users} AS h ON h.{email} = w.email
-            LEFT JOIN {sync_state} AS s ON s.clerk_id = h.{key}
-            WHERE h.{key} <> ALL (_claimed)
-        ), ranked AS (
-            SELECT clerk_id,
-                   row_number() OVER (
-                       PARTITION BY email ORDER BY version DESC, clerk_id DESC
-                   ) > 1 AS loses
-            FROM rivals
-        )
-        SELECT coalesce(array_agg(clerk_id) FILTER (WHERE loses), '{{}}'),
-               count(*) FILTER (WHERE loses),
-               bool_or(clerk_id <> ALL (_claimed || _holders))
-        INTO _losers, email_conflicts, _unlocked
-        FROM ranked;
-        IF _unlocked THEN
-            RAISE serialization_failure USING MESSAGE = 'an email changed hands';
-        END IF;
-
-        UPDATE {users} AS u
-        SET {email} = NULL, {updated_at} = now()
-        WHERE u.{key} = ANY (_losers) AND u.{email} IS NOT NULL;
-        WITH released AS (
-            UPDATE {users} AS u
-            SET {email} = NULL
-            FROM {incoming} AS i
-            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-            WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL
-              AND u.{email} IS DISTINCT FROM i.{email}
-            RETURNING u.{key} AS clerk_id
-        )
-        SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _released FROM released;
-    END IF;
-
+{settle_emails}
     -- Whatever depends on the row is decided now, after the claim.
     WITH written AS (
-        INSERT INTO {users} AS target ({key}, {columns}, {tier})
-        SELECT i.clerk_id, {incoming_columns}, coalesce(i.tier, _default_tier)
+        INSERT INTO {users} AS target ({inserted})
+        SELECT {values}
         FROM (
-            SELECT i.clerk_id, i.tier, i.{email} IS NOT NULL AS has_email,
-                   {resolved_columns}
+            SELECT {resolved}, i.email IS NOT NULL AS has_email
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
         ) AS i
         LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
         WHERE CASE
-                  WHEN u.{key} IS NULL THEN i.has_email OR NOT _require_email
-                  ELSE {differs_but_email} OR u.{email} IS DISTINCT FROM i.{email}
+                  WHEN u.{key} IS NULL THEN {may_be_created}
+                  ELSE {differs_but_email} OR NOT ({same_email})
                        OR i.clerk_id = ANY (_released)
               END
         ON CONFLICT ({key}) DO UPDATE
-        SET {assignments}, {deleted_at} = NULL, {updated_at} = now()
-        RETURNING target.{key} AS key, target.xmax = 0 AS inserted
-    ), companions AS (
-        INSERT INTO {companion} ({companion_key})
-        SELECT key FROM written
-        ON CONFLICT DO NOTHING
-    )
+        SET {assignments}
+        RETURNING {returned}, target.xmax = 0 AS inserted
+    ){companions}
     SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted)
     INTO created, updated
     FROM written;
 
-    IF _manages_tier THEN
-        UPDATE {users} AS u
-        SET {tier} = i.tier
-        FROM {incoming} AS i
-        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-        WHERE u.{key} = i.clerk_id AND u.{tier} <> i.tier;
-    END IF;
+{manage_tier}
 
     IF created + updated < cardinality(_claimed) THEN
         -- ANY is looked up in a hash table; a join that is thought to be of one row
         -- would go through all claims for each user without an email.
         UPDATE {sync_state} AS s
-        SET skipped = 'no email'
+        SET skipped = CASE WHEN i.email IS NULL THEN 'no email' ELSE 'email taken' END
         FROM {incoming} AS i
-        WHERE s.clerk_id = i.clerk_id AND i.{email} IS NULL
+        WHERE s.clerk_id = i.clerk_id AND {may_be_rowless}
           AND i.clerk_id = ANY (_claimed)
           AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id);
         GET DIAGNOSTICS _rowless = ROW_COUNT;
@@ -287,13 +207,24 @@ BEGIN
     SELECT array_agg(clerk_id) INTO _claimed FROM claims;
     IF _soft THEN
         UPDATE {users} AS u
-        SET {forgotten}, {deleted_at} = now(), {updated_at} = now()
-        WHERE u.{key} = ANY (_claimed) AND u.{deleted_at} IS NULL;
+        SET {forgotten}
+        WHERE u.{key} = ANY (_claimed) AND {live};
         GET DIAGNOSTICS deleted = ROW_COUNT;
-        DELETE FROM {companion} AS c WHERE c.{companion_key} = ANY (_claimed);
+        {forget_companions}
     ELSE
         DELETE FROM {users} AS u WHERE u.{key} = ANY (_claimed);
         GET DIAGNOSTICS deleted = ROW_COUNT;
     END IF;
 END
+"""
+
+# Only where a metadata key is configured: otherwise the tier is the application's.
+MANAGE_TIER: LiteralString = """
+    IF _manages_tier THEN
+        UPDATE {users} AS u
+        SET {tier} = i.tier
+        FROM {incoming} AS i
+        JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+        WHERE u.{key} = i.clerk_id AND u.{tier} <> i.tier;
+    END IF;
 """

@@ -97,7 +97,12 @@ def _is_signed(verifier: Webhook, body: bytes, signed: Mapping[str, str]) -> boo
     return True
 
 
-def parse_event(body: bytes, *, instance_id: str | None = None) -> WebhookEvent:
+def parse_event(
+    body: bytes,
+    *,
+    instance_id: str | None = None,
+    user_model: type[ClerkUser] = ClerkUser,
+) -> WebhookEvent:
     """Read a verified body. A type that does not concern users is left unread.
 
     Raises InvalidPayloadError, also for an event of another instance than the given.
@@ -112,7 +117,7 @@ def parse_event(body: bytes, *, instance_id: str | None = None) -> WebhookEvent:
     data, timestamp = envelope.get("data"), envelope.get("timestamp")
     return WebhookEvent(
         event_type,
-        user=parse_user(data) if event_type in _USER_WRITTEN else None,
+        user=parse_user(data, user_model) if event_type in _USER_WRITTEN else None,
         deleted_id=_deleted_id(data) if event_type == _USER_DELETED else None,
         occurred_at=milliseconds(timestamp) if type(timestamp) is int else None,
     )

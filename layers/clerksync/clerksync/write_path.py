@@ -10,23 +10,27 @@ parameters, the other any number from the temporary table `clerksync_incoming`.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.table_mapping import TableMapping, identifiers
+from clerksync.mapped_sql import incoming_names, parts_of, rules_of
+from clerksync.table_mapping import TableMapping
 from clerksync.user_table_sql import DELETE, UPSERT
 
 _RESULT: LiteralString = """
     OUT created bigint, OUT updated bigint, OUT unchanged bigint, OUT skipped bigint,
-    OUT email_conflicts bigint, OUT tombstoned text[]
+    OUT email_conflicts bigint, OUT tombstoned text[], OUT blocked text[],
+    OUT holders text[]
 """
 _FLAGS: LiteralString = (
     "_require_email boolean, _manages_tier boolean, _default_tier text"
 )
+# What now() becomes in a column without a time zone.
+_UTC: LiteralString = " SET timezone = 'UTC'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +64,62 @@ class _Incoming:
     name: str
     type: LiteralString
     read_as: LiteralString = "{}"
+    otherwise: sql.Literal | None = None
 
 
-_TIMESTAMP: Final = ("bigint", "to_timestamp({} / 1000.0::double precision)")
+_TIMESTAMP: Final[tuple[LiteralString, LiteralString]] = (
+    "bigint",
+    "to_timestamp({} / 1000.0::double precision)",
+)
+_TYPES: Final[dict[str, tuple[LiteralString, LiteralString]]] = {
+    "text": ("text", "{}"),
+    "jsonb": ("jsonb", "{}"),
+    "boolean": ("boolean", "{}"),
+    "integer": ("bigint", "{}"),
+    "numeric": ("numeric", "{}"),
+    "timestamp": _TIMESTAMP,
+}
 
 
 @lru_cache
 def build(mapping: TableMapping, schema: str) -> WritePath:
     """Compose the write path. Pure: it touches no database."""
-    incoming = _incoming(mapping)
+    incoming = [*_incoming(mapping)]
     types = [field.type for field in incoming]
-    parts = identifiers(mapping, schema) | _fragments(mapping)
     # A dot in its name keeps a parameter apart from columns and variables.
     single = sql.SQL("(SELECT {})").format(_read(incoming, prefix="in."))
     table = sql.SQL("pg_temp.clerksync_incoming")
     staged = sql.SQL("(SELECT {} FROM {})").format(_read(incoming), table)
     columns = _joined(sql.Identifier(field.name) for field in incoming)
+    parts = parts_of(mapping, schema)
+    rules = rules_of(mapping)
+
+    def upsert(source: sql.Composed) -> sql.Composed:
+        filled = parts | {"incoming": source}
+        return sql.SQL(UPSERT).format(
+            **filled,
+            **{name: sql.SQL(rule).format(**filled) for name, rule in rules.items()},
+        )
+
     return WritePath(
         upsert_user=_function(
             schema,
             "clerksync_upsert_user",
             _declared(incoming, prefix="in.") + sql.SQL(", " + _FLAGS + ", " + _RESULT),
-            sql.SQL(UPSERT).format(incoming=single, **parts),
+            upsert(single),
             arguments=[*types, "boolean", "boolean", "text"],
+            options=_UTC,
         ),
         upsert_staged=_function(
             schema,
             "clerksync_upsert_staged",
             sql.SQL(_FLAGS + ", " + _RESULT),
-            sql.SQL(UPSERT).format(incoming=staged, **parts),
+            upsert(staged),
             arguments=["boolean", "boolean", "text"],
             # With the default cost of a random page, each batch would scan the tables:
             # the larger they are, the slower. And no plan_cache_mode: it would reach
             # the check of the foreign key, which is then planned for every single row.
-            options="SET work_mem = '64MB' SET random_page_cost = 1.1",
+            options="SET work_mem = '64MB' SET random_page_cost = 1.1" + _UTC,
         ),
         delete_users=_function(
             schema,
@@ -104,6 +130,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             ),
             sql.SQL(DELETE).format(**parts),
             arguments=["text[]", "timestamptz", "boolean"],
+            options=_UTC,
         ),
         create_staging=sql.SQL(
             "CREATE TEMPORARY TABLE clerksync_incoming ({}, PRIMARY KEY (clerk_id))"
@@ -113,53 +140,15 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
     )
 
 
-def _incoming(mapping: TableMapping) -> list[_Incoming]:
-    return [
-        _Incoming("clerk_id", "text"),
-        _Incoming("clerk_updated_at", *_TIMESTAMP),
-        *(
-            _Incoming(column.name, *_TIMESTAMP)
-            if column.type == "timestamp"
-            else _Incoming(column.name, column.type)
-            for column in mapping.columns
-        ),
-        _Incoming("confirmed_at", "timestamptz"),
-        _Incoming("tier", "text"),
-    ]
-
-
-def _fragments(mapping: TableMapping) -> dict[str, sql.Composable]:
-    """Lists of columns, and the one expression that stands twice in the upsert."""
-    columns = [sql.Identifier(column.name) for column in mapping.columns]
-    others = [
-        sql.Identifier(c.name) for c in mapping.columns if c.name != mapping.email
-    ]
-    resolved = sql.SQL("CASE WHEN i.clerk_id <> ALL (_losers) THEN i.{0} END AS {0}")
-    return {
-        "columns": _joined(columns),
-        "incoming_columns": _joined(sql.SQL("i.{}").format(c) for c in columns),
-        "resolved_columns": _joined(
-            (resolved if column.name == mapping.email else sql.SQL("i.{0}")).format(c)
-            for c, column in zip(columns, mapping.columns, strict=True)
-        ),
-        "assignments": _joined(
-            sql.SQL("{0} = excluded.{0}").format(c) for c in columns
-        ),
-        "forgotten": _joined(
-            sql.SQL("{} = NULL").format(sql.Identifier(column.name))
-            for column in mapping.columns
-            if column.personal
-        ),
-        "differs_but_email": sql.SQL(
-            "(({old}) IS DISTINCT FROM ({new}) OR u.{deleted_at} IS NOT NULL"
-            " OR coalesce(u.{tier} <> i.tier, false))"
-        ).format(
-            old=_joined(sql.SQL("u.{}").format(c) for c in others),
-            new=_joined(sql.SQL("i.{}").format(c) for c in others),
-            deleted_at=sql.Identifier(mapping.deleted_at),
-            tier=sql.Identifier(mapping.tier),
-        ),
-    }
+def _incoming(mapping: TableMapping) -> Iterator[_Incoming]:
+    """In the order of `UserTable`'s rows, under names that no column can clash with."""
+    yield _Incoming("clerk_id", "text")
+    yield _Incoming("clerk_updated_at", *_TIMESTAMP)
+    for name, column in zip(incoming_names(mapping), mapping.columns, strict=True):
+        otherwise = None if column.otherwise is None else sql.Literal(column.otherwise)
+        yield _Incoming(name, *_TYPES[column.type], otherwise)
+    yield _Incoming("confirmed_at", "timestamptz")
+    yield _Incoming("tier", "text")
 
 
 def _function(
@@ -196,11 +185,16 @@ def _declared(fields: Iterable[_Incoming], *, prefix: str = "") -> sql.Composed:
 
 def _read(fields: Iterable[_Incoming], *, prefix: str = "") -> sql.Composed:
     return _joined(
-        sql.SQL(field.read_as + " AS {}").format(
-            sql.Identifier(prefix + field.name), sql.Identifier(field.name)
-        )
+        sql.SQL("{} AS {}").format(_value(field, prefix), sql.Identifier(field.name))
         for field in fields
     )
+
+
+def _value(field: _Incoming, prefix: str) -> sql.Composed:
+    value = sql.SQL(field.read_as).format(sql.Identifier(prefix + field.name))
+    if field.otherwise is None:
+        return value
+    return sql.SQL("coalesce({}, {})").format(value, field.otherwise)
 
 
 def _joined(parts: Iterable[sql.Composable]) -> sql.Composed:

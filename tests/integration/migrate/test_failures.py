@@ -64,13 +64,13 @@ def test_what_nobody_foresaw_is_told_by_its_kind_alone(
     stack: Stack, empty: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The messages of Postgres quote the data; the log says where it was."""
-    empty.execute("CREATE VIEW users AS SELECT 'Noor'::text AS id")
+    empty.execute("CREATE TYPE sync_state AS ENUM ('Noor')")
     answer = stack.ask("Create")
     assert answer["Status"] == "FAILED"
-    assert "WrongObjectType, SQLSTATE 42809" in answer["Reason"]
+    assert "DuplicateObject, SQLSTATE 42710" in answer["Reason"]
     assert "the log of the migrate function" in answer["Reason"]
     (line,) = log_lines(capsys.readouterr().out, "migration failed")
-    assert line["sqlstate"] == "42809"
+    assert line["sqlstate"] == "42710"
 
 
 def test_a_role_without_rights_is_told_which(
@@ -99,7 +99,7 @@ def test_a_table_that_somebody_holds_is_not_waited_for_in_vain(
     """Those who come later would wait behind the migration."""
     before = rows(connection, "clerksync_migrations")
     with connection.transaction():
-        connection.execute("LOCK TABLE users")
+        connection.execute("LOCK TABLE clerksync_migrations")
         answer = stack.ask("Update", before=6, seconds=25.5)
     assert answer["Status"] == "FAILED"
     assert "Another transaction holds a table" in answer["Reason"]

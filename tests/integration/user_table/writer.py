@@ -4,7 +4,8 @@ from typing import Any
 
 from clerksync.clerk_user import ClerkUser
 from clerksync.database import Database
-from clerksync.user_table import Outcome, UserTable
+from clerksync.outcome import Outcome
+from clerksync.user_table import UserTable
 
 
 class Writer:

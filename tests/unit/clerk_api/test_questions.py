@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from clerksync.clerk_api import IDS_LIMIT, ClerkApi, Patience
+from clerksync.clerk_api import ClerkApi, Patience
+from clerksync.clerk_user import IDS_LIMIT
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,

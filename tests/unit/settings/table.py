@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from clerksync.mapping_file import DEFAULT
+
 # Every setting: its property, a value as it is written, and what it means.
 SETTINGS: list[tuple[str, str, str, Any]] = [
     ("DATABASE_URL", "database_url", "postgresql://h/d", "postgresql://h/d"),
@@ -17,6 +19,7 @@ SETTINGS: list[tuple[str, str, str, Any]] = [
         {"https://a.test", "https://b.test"},
     ),
     ("CLERKSYNC_SCHEMA", "schema", "app", "app"),
+    ("CLERKSYNC_MAPPING", "mapping", "default", DEFAULT),
     ("CLERKSYNC_REQUIRE_EMAIL", "require_email", "false", False),
     ("CLERKSYNC_DELETE_MODE", "soft_delete", "soft", True),
     ("CLERKSYNC_DEFAULT_TIER", "default_tier", "TRIAL", "TRIAL"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from clerksync.errors import InvalidSettingError, MissingSettingError
+from clerksync.mapping_file import DEFAULT
 from clerksync.settings import Settings
 from tests.unit.settings.table import SETTINGS
 
@@ -16,6 +17,7 @@ DEFAULTS: list[tuple[str, str, Any]] = [
     ("CLERK_PUBLISHABLE_KEY", "clerk_issuer", None),
     ("CLERK_AUTHORIZED_PARTIES", "authorized_parties", frozenset()),
     ("CLERKSYNC_SCHEMA", "schema", "public"),
+    ("CLERKSYNC_MAPPING", "mapping", DEFAULT),
     ("CLERKSYNC_REQUIRE_EMAIL", "require_email", True),
     ("CLERKSYNC_DELETE_MODE", "soft_delete", False),
     ("CLERKSYNC_DEFAULT_TIER", "default_tier", "FREE"),
@@ -100,6 +102,7 @@ def test_a_changed_setting_counts_from_the_next_use_on(
     [
         ("CLERKSYNC_REQUIRE_EMAIL", "require_email", "hunter2"),
         ("CLERKSYNC_REQUIRE_EMAIL", "require_email", "2"),
+        ("CLERKSYNC_MAPPING", "mapping", "hunter2"),
         ("CLERKSYNC_DELETE_MODE", "soft_delete", "hunter2"),
         ("CLERKSYNC_DELETE_MODE", "soft_delete", "true"),
         ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", "hunter2"),

@@ -19,7 +19,7 @@ from clerksync.clerk_user import ClerkUser, Page, Unreadable
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
 from clerksync.fetch import Fetched
 from clerksync.listing import next_page
-from clerksync.user_table import Prepared
+from clerksync.outcome import Prepared
 from clerksync.windows import Window, Windows
 
 PAGE = 4

@@ -1,0 +1,75 @@
+"""An email that moves on, where no row may be without one.
+
+The older claim cannot be set to NULL. So its holder is looked up at Clerk and written
+first, as it is now, in the same unit of work: most often it has another address by now,
+or is gone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg import errors
+
+from clerksync.clerk_user import IDS_LIMIT, ClerkUser
+from clerksync.observability import describe, logger
+from clerksync.outcome import Outcome, StagedRow
+
+if TYPE_CHECKING:  # it imports this module
+    from clerksync.user_table import UserTable
+
+Ask = Callable[[Sequence[str]], list[ClerkUser]]
+"""Which of up to 100 users Clerk knows, as it gives them now."""
+
+# The address that a holder has now may be held by yet another. A longer chain is left
+# to the next run.
+_MOST_ROUNDS: Final = 5
+
+
+def hand_over(
+    users: "UserTable",
+    rows: Sequence[StagedRow],
+    outcome: Outcome,
+    ask: Ask | None,
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Write those of the rows that were blocked, together with who holds their emails.
+
+    A holder that Clerk does not know is deleted. Who stays blocked is skipped, and
+    counted as an email conflict. Raises what `ask` raises; nothing is lost by that.
+    """
+    together = {row[0]: row for row in rows if row[0] in set(outcome.blocked)}
+    for _ in range(_MOST_ROUNDS):
+        if not outcome.holders or ask is None:
+            break
+        for holders in _by_hundred(sorted(set(outcome.holders))):
+            confirmed_at = users.clock()
+            known = ask(holders)
+            gone = sorted(set(holders) - {user.id for user in known})
+            if gone and not dry_run:
+                outcome.deleted += _deleted(users, gone, confirmed_at)
+            fresh = users.prepare(known, confirmed_at=confirmed_at)
+            outcome.asked += len(fresh.rows)
+            together |= {row[0]: row for row in fresh.rows}
+        outcome.blocked, outcome.holders = [], []
+        outcome.add(users.upsert_rows(sorted(together.values()), dry_run=dry_run))
+        together = {i: row for i, row in together.items() if i in outcome.blocked}
+    for clerk_id in outcome.blocked:
+        logger.warning("not written: another holds the email", clerk_id=clerk_id)
+    outcome.skipped += len(outcome.blocked)
+    outcome.email_conflicts += len(outcome.blocked)
+
+
+def _deleted(users: "UserTable", gone: Sequence[str], since: datetime) -> int:
+    try:
+        return users.delete(gone, unless_synced_since=since)
+    except (psycopg.IntegrityError, errors.RaiseException) as error:
+        logger.error("users not deleted", clerk_ids=gone, **describe(error))
+        return 0
+
+
+def _by_hundred(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), IDS_LIMIT):
+        yield ids[start : start + IDS_LIMIT]

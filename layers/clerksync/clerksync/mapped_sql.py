@@ -1,0 +1,260 @@
+"""What a mapping puts into the rules of `user_table_sql`: its names, and its columns as
+lists. Where a table lacks something, the part that is about it is empty."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, LiteralString
+
+from psycopg import sql
+
+from clerksync import email_sql
+from clerksync.table_mapping import (
+    Companion,
+    Constant,
+    OwnId,
+    TableMapping,
+    companion_table,
+    identifiers,
+)
+from clerksync.user_table_sql import MANAGE_TIER
+
+# Ids of 25 characters, as Prisma's cuid() makes them: by time, then random. And UUIDs
+# of version 7 for a Postgres before 18: the time in the first 48 bits.
+_GENERATED: Final[dict[str, LiteralString]] = {
+    "cuid": """
+        'c' || lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint),
+                    12, '0')
+            || left(replace(gen_random_uuid()::text, '-', ''), 12)
+    """,
+    "uuid4": "gen_random_uuid()",
+    "uuid7": """
+        encode(set_bit(set_bit(overlay(
+            uuid_send(gen_random_uuid()) PLACING substring(
+                int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3
+            ) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
+    """,
+}
+
+
+def incoming_names(mapping: TableMapping) -> list[str]:
+    """What the mapped columns are called on their way in."""
+    return [
+        "email" if column.source == "email" else f"v{number}"
+        for number, column in enumerate(mapping.columns)
+    ]
+
+
+def rules_of(mapping: TableMapping) -> dict[str, LiteralString]:
+    """Rules that only some tables need, with holes for the parts."""
+    unique, always = mapping.email_unique, mapping.email_not_null
+    settle = email_sql.KEEP if always else email_sql.GIVE_WAY
+    return {
+        "set_aside": email_sql.SET_ASIDE if unique and always else "",
+        "find_holders": email_sql.FIND_HOLDERS if unique else "",
+        "lock_all": email_sql.LOCK_ALL if unique else "",
+        "settle_emails": settle if unique else "",
+        "manage_tier": MANAGE_TIER if mapping.tier else "",
+    }
+
+
+def parts_of(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
+    """Names, lists of columns, and conditions on `u`, the row, and `i`, the user."""
+    names = identifiers(mapping, schema)
+    incoming = [
+        sql.SQL("i.{}").format(sql.Identifier(n)) for n in incoming_names(mapping)
+    ]
+    columns = [sql.Identifier(column.name) for column in mapping.columns]
+    now = [sql.Identifier(n) for n in (mapping.created_at, mapping.updated_at) if n]
+    touched = [sql.Identifier(mapping.updated_at)] if mapping.updated_at else []
+    tier = [sql.Identifier(mapping.tier)] if mapping.tier else []
+    constants = [*_own_id(mapping.own_id), *_constants(mapping.defaults)]
+    email = sql.SQL("i.email")
+    kept_email = sql.SQL("coalesce(i.email, u.{email})").format(**names)
+    references = [sql.Identifier(c.references) for c in mapping.companions]
+
+    def values(email_value: sql.Composable) -> sql.Composed:
+        return _joined(
+            [
+                sql.SQL("i.clerk_id"),
+                *(email_value if v == _EMAIL else v for v in incoming),
+                *(sql.SQL("coalesce(i.tier, _default_tier)") for _ in tier),
+                *(sql.SQL("now()") for _ in now),
+                *(value for _, value in constants),
+            ]
+        )
+
+    return (
+        names
+        | _conditions(mapping, names)
+        | {
+            "inserted": _joined(
+                [names["key"], *columns, *tier, *now, *(name for name, _ in constants)]
+            ),
+            "new_values": values(email),
+            "values": values(kept_email if mapping.email_not_null else email),
+            "resolved": _joined(
+                sql.SQL(
+                    "CASE WHEN i.clerk_id <> ALL (_losers) THEN i.email END AS email"
+                )
+                if value == _EMAIL
+                else value
+                for value in [sql.SQL("i.clerk_id"), sql.SQL("i.tier"), *incoming]
+            ),
+            "returned": _joined(
+                sql.SQL("target.{} AS {}").format(column, sql.Identifier(alias))
+                for column, alias in [
+                    (names["key"], "key"),
+                    *((r, f"reference_{n}") for n, r in enumerate(references)),
+                ]
+            ),
+            "assignments": _joined(
+                [
+                    *(sql.SQL("{0} = excluded.{0}").format(c) for c in columns),
+                    *_set(mapping.deleted_at, "NULL"),
+                    *_set(mapping.updated_at, "now()"),
+                ]
+            ),
+            "touched": sql.SQL("").join(
+                sql.SQL(", {} = now()").format(column) for column in touched
+            ),
+            "forgotten": _joined(
+                [
+                    *(
+                        sql.SQL("{} = NULL").format(sql.Identifier(column.name))
+                        for column in mapping.columns
+                        if column.personal
+                    ),
+                    *_set(mapping.deleted_at, "now()"),
+                    *_set(mapping.updated_at, "now()"),
+                ]
+            ),
+        }
+        | _companions(mapping, schema)
+    )
+
+
+_EMAIL: Final = sql.SQL("i.{}").format(sql.Identifier("email"))
+
+
+def _conditions(
+    mapping: TableMapping, names: dict[str, sql.Composable]
+) -> dict[str, sql.Composable]:
+    differs: list[sql.Composable] = [sql.SQL("NOT ({live})").format(**names)]
+    others = [
+        (sql.Identifier(column.name), sql.Identifier(name))
+        for name, column in zip(incoming_names(mapping), mapping.columns, strict=True)
+        if column.source != "email"
+    ]
+    if others:
+        old = _joined(sql.SQL("u.{}").format(column) for column, _ in others)
+        new = _joined(sql.SQL("i.{}").format(name) for _, name in others)
+        row = sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(old, new)
+        differs.insert(0, row)
+    if mapping.tier:
+        other_tier = sql.SQL("coalesce(u.{tier} <> i.tier, false)").format(**names)
+        differs.append(other_tier)
+    always: dict[str, LiteralString] = {
+        "same_email": "i.email IS NULL OR u.{email} = i.email",
+        "email_is_kept_back": "true",
+        "row_is_due": "s.skipped IS DISTINCT FROM 'email taken'",
+        "may_be_created": "i.email IS NOT NULL",
+        "may_be_rowless": "true",
+    }
+    nullable: dict[str, LiteralString] = {
+        "same_email": "u.{email} IS NOT DISTINCT FROM i.email",
+        "email_is_kept_back": "u.{email} IS NULL",
+        "row_is_due": "true",
+        "may_be_created": "i.has_email OR NOT _require_email",
+        "may_be_rowless": "i.email IS NULL",
+    }
+    chosen = always if mapping.email_not_null else nullable
+    conditions: dict[str, sql.Composable] = {
+        "differs_but_email": sql.SQL("({})").format(sql.SQL(" OR ").join(differs))
+    }
+    for name, text in chosen.items():
+        conditions[name] = sql.SQL(text).format(**names)
+    return conditions
+
+
+def _companions(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
+    new, missing, forgotten = [], [], []
+    for number, companion in enumerate(mapping.companions):
+        given = [*_own_id(companion.own_id), *_constants(companion.values)]
+        reference = sql.Identifier(f"reference_{number}")
+        parts = {
+            "name": sql.Identifier(f"companion_{number}"),
+            "table": companion_table(companion, mapping, schema),
+            "key": sql.Identifier(companion.key),
+            "columns": _joined(
+                [sql.Identifier(companion.key), *(name for name, _ in given)]
+            ),
+            "values": _joined(
+                [
+                    sql.SQL("w.{}").format(reference),
+                    *(value for _, value in given),
+                ]
+            ),
+            "reference": reference,
+        }
+        insert = sql.SQL(
+            ", {name} AS (INSERT INTO {table} ({columns})"
+            " SELECT {values} FROM written AS w"
+        ).format(**parts)
+        new.append(insert + sql.SQL(")"))
+        missing.append(insert + sql.SQL(_once(companion)).format(**parts))
+        if companion.is_rate_limits:
+            forget = "DELETE FROM {table} AS c WHERE c.{key} = ANY (_claimed);"
+            forgotten.append(sql.SQL(forget).format(**parts))
+    joined = sql.SQL("").join
+    return {
+        "new_companions": joined(new),
+        "companions": joined(missing),
+        "forget_companions": joined(forgotten),
+    }
+
+
+def _once(companion: Companion) -> LiteralString:
+    """Only ours is sure to have a unique key."""
+    if companion.is_rate_limits:
+        return " ON CONFLICT DO NOTHING)"
+    return " WHERE NOT EXISTS (SELECT FROM {table} AS c WHERE c.{key} = w.{reference}))"
+
+
+def _own_id(own_id: OwnId | None) -> list[tuple[sql.Identifier, sql.Composable]]:
+    if own_id is None or own_id.generated == "database":
+        return []
+    return [(sql.Identifier(own_id.column), sql.SQL(_GENERATED[own_id.generated]))]
+
+
+def _constants(
+    values: Mapping[str, Constant],
+) -> list[tuple[sql.Identifier, sql.Composable]]:
+    return [(sql.Identifier(name), sql.Literal(v)) for name, v in values.items()]
+
+
+def _set(column: str | None, value: LiteralString) -> list[sql.Composable]:
+    if column is None:
+        return []
+    return [sql.SQL("{} = " + value).format(sql.Identifier(column))]
+
+
+def _joined(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
+def companion_rows(
+    mapping: TableMapping, schema: str
+) -> Iterator[tuple[Companion, dict[str, sql.Composable]]]:
+    """What it takes to make each companion's rows from rows `u` of the target table."""
+    for companion in mapping.companions:
+        given = [*_own_id(companion.own_id), *_constants(companion.values)]
+        reference = sql.Identifier(companion.references)
+        columns = [sql.Identifier(companion.key), *(name for name, _ in given)]
+        values = [sql.SQL("u.{}").format(reference), *(value for _, value in given)]
+        parts = {
+            "table": companion_table(companion, mapping, schema),
+            "companion_key": sql.Identifier(companion.key),
+            "references": reference,
+            "columns": _joined(columns),
+            "values": _joined(values),
+        }
+        yield companion, parts

@@ -1,0 +1,280 @@
+"""Mappings as people write them: TOML files, packaged here or named by a path."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from clerksync.clerk_user import FURTHER_FIELDS
+from clerksync.errors import InvalidSettingError
+from clerksync.table_mapping import (
+    Column,
+    ColumnType,
+    Companion,
+    Generated,
+    OwnId,
+    TableMapping,
+)
+from clerksync.toml_lines import KeyPath, Lines, innermost, lines_of
+
+FOLDER: Final = resources.files("clerksync") / "mappings"
+
+# The write path quotes names: a keyword does no harm.
+_Name = Annotated[str, StringConstraints(pattern=r"^[\w$ -]+$", max_length=63)]
+_Constant = str | int | float | bool
+_METADATA: Final = frozenset({"public_metadata", "private_metadata", "unsafe_metadata"})
+_TYPES: Final[dict[str, ColumnType]] = {
+    "banned": "boolean",
+    "public_metadata": "jsonb",
+    "private_metadata": "jsonb",
+    "unsafe_metadata": "jsonb",
+}
+_IMPERSONAL: Final = frozenset({"banned", "created_at", "updated_at", "locked"})
+_SOURCES: Final = frozenset(
+    {"email", "name", "phone_number", "username", "first_name", "last_name"}
+    | {"image_url", "public_metadata", "banned", "created_at", "updated_at"}
+    | FURTHER_FIELDS.keys()
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, strict=True)
+
+
+class _OwnId(_Strict):
+    column: _Name
+    generate: Generated
+
+
+class _Table(_Strict):
+    name: _Name
+    key: _Name
+    schema_: Annotated[_Name | None, Field(alias="schema")] = None
+    id: _OwnId | None = None
+    tier: _Name | None = None
+    created_at: _Name | None = None
+    updated_at: _Name | None = None
+    deleted_at: _Name | None = None
+    deletion: Literal["hard", "soft"] = "hard"
+    email_unique: bool = True
+    email_not_null: bool = False
+    rate_limits: bool = False
+
+
+class _Source(_Strict):
+    from_: Annotated[str, Field(alias="from")]
+    type: ColumnType | None = None
+    otherwise: Annotated[_Constant | None, Field(alias="or")] = None
+
+
+def _as_source(value: Any) -> Any:
+    """`column = "field"` is short for `column = { from = "field" }`."""
+    return {"from": value} if isinstance(value, str) else value
+
+
+class _Companion(_Strict):
+    table: _Name
+    key: _Name
+    references: _Name
+    id: _OwnId | None = None
+    values: dict[_Name, _Constant] = {}
+
+
+class _File(_Strict):
+    table: _Table
+    columns: dict[_Name, Annotated[_Source, BeforeValidator(_as_source)]]
+    defaults: dict[_Name, _Constant] = {}
+    companions: list[_Companion] = []
+
+
+@lru_cache
+def load(name_or_path: str) -> TableMapping:
+    """A mapping that comes with clerksync, by its name, or one from a TOML file.
+
+    Raises InvalidSettingError with file, line and reason. Read once per process.
+    """
+    is_name = "/" not in name_or_path and not name_or_path.endswith(".toml")
+    file = FOLDER / f"{name_or_path}.toml" if is_name else Path(name_or_path)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, ValueError):
+        message = (
+            "CLERKSYNC_MAPPING names no mapping that can be read. Take one of "
+            f"{', '.join(presets())}, or the path of a TOML file."
+        )
+        raise InvalidSettingError(message) from None
+    return parse(text, name=name_or_path)
+
+
+def presets() -> list[str]:
+    """The names of the mappings that come with clerksync."""
+    names = (entry.name for entry in FOLDER.iterdir())
+    return sorted(name[:-5] for name in names if name.endswith(".toml"))
+
+
+def parse(text: str, *, name: str) -> TableMapping:
+    """Raises InvalidSettingError, as `load`."""
+    try:
+        given = tomllib.loads(f"{text}\n")
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettingError(f"Mapping {name}: {error}.") from None
+    lines = lines_of(text)
+    try:
+        file = _File.model_validate(given)
+    except ValidationError as error:
+        found = error.errors()
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+        path = tuple(str(part) for part in first["loc"] if part != "[key]")
+        raise _refusal(name, lines, path, _said(first, path, lines)) from None
+    mapping = _mapping(file, name, _names(lines, file))
+    for path, reason in _problems(mapping):
+        raise _refusal(name, lines, path, reason)
+    return mapping
+
+
+def _mapping(file: _File, name: str, lines: Mapping[str, int]) -> TableMapping:
+    table = file.table
+    companions = [
+        Companion(c.table, c.key, c.references, c.values, _own_id(c.id))
+        for c in file.companions
+    ]
+    if table.rate_limits:
+        buckets = Companion("rate_limits", "user_id", table.key, is_rate_limits=True)
+        companions.insert(0, buckets)
+    return TableMapping(
+        table=table.name,
+        key=table.key,
+        columns=tuple(_column(n, source) for n, source in file.columns.items()),
+        schema=table.schema_,
+        own_id=_own_id(table.id),
+        tier=table.tier,
+        created_at=table.created_at,
+        updated_at=table.updated_at,
+        deleted_at=table.deleted_at,
+        deletion=table.deletion,
+        email_unique=table.email_unique,
+        email_not_null=table.email_not_null,
+        defaults=file.defaults,
+        companions=tuple(companions),
+        name=name,
+        lines=lines,
+    )
+
+
+def _own_id(given: _OwnId | None) -> OwnId | None:
+    return OwnId(given.column, given.generate) if given else None
+
+
+def _column(name: str, source: _Source) -> Column:
+    root = source.from_.partition(".")[0]
+    type_ = source.type or _type(source.from_)
+    return Column(name, source.from_, type_, root not in _IMPERSONAL, source.otherwise)
+
+
+def _type(source: str) -> ColumnType:
+    if "." in source:
+        return "text"
+    if source in _TYPES:
+        return _TYPES[source]
+    further = str(FURTHER_FIELDS.get(source, ""))
+    if source.endswith("_at"):
+        return "timestamp"
+    return "boolean" if "bool" in further else "text"
+
+
+def _problems(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
+    """What is well-formed and makes no sense, and where it stands."""
+    for column in mapping.columns:
+        root, dot, path = column.source.partition(".")
+        where = ("columns", column.name)
+        if root not in _SOURCES or (dot and (root not in _METADATA or not path)):
+            known = ", ".join(sorted(_SOURCES))
+            reason = (
+                f"Clerk's users have no {column.source}. Take one of {known}, or a "
+                "path such as public_metadata.plan"
+            )
+            yield where, reason
+        if not dot and column.type != _type(column.source):
+            yield where, f"{column.source} is {_type(column.source)}: leave type out"
+    if len([c for c in mapping.columns if c.source == "email"]) != 1:
+        yield ("columns",), 'one column must be for the email: email = "email"'
+    roles = {
+        "key": mapping.key,
+        "id": mapping.own_id.column if mapping.own_id else None,
+        "tier": mapping.tier,
+        "created_at": mapping.created_at,
+        "updated_at": mapping.updated_at,
+        "deleted_at": mapping.deleted_at,
+    }
+    seen: set[str] = set()
+    where_named = [(("table", role), column) for role, column in roles.items()]
+    where_named += [(("columns", c.name), c.name) for c in mapping.columns]
+    where_named += [(("defaults", column), column) for column in mapping.defaults]
+    for where, name in where_named:
+        if name in seen:
+            yield where, f'column "{name}" is named twice'
+        if name is not None:
+            seen.add(name)
+    if mapping.deletion == "soft":
+        yield from _soft_deletion(mapping)
+
+
+def _soft_deletion(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
+    where = ("table", "deletion")
+    if mapping.deleted_at is None:
+        yield where, "soft deletion needs a deleted_at column"
+    if mapping.email_not_null:
+        yield where, "soft deletion empties the email, which may not be NULL here"
+
+
+def _said(error: Any, path: KeyPath, lines: Lines) -> str:
+    """What pydantic found, as a person would say it."""
+    what = path[-1] if path else "file"
+    match error["type"]:
+        case "extra_forbidden":
+            return f"there is no such setting as {what}"
+        case "missing":
+            return f"{what} is missing"
+        case "string_pattern_mismatch" | "string_too_long":
+            return (
+                f"{error['input']!r} is no name: take at most 63 letters, digits, "
+                "underscores, dollar signs, hyphens or spaces, and no quotes"
+            )
+    if "defaults" in path or "values" in path:
+        return f"{innermost(path, lines)[-1]} must be a text, a number, true or false"
+    message = str(error["msg"])
+    return f"{what}: {message[:1].lower()}{message[1:]}"
+
+
+def _refusal(name: str, lines: Lines, path: KeyPath, why: str) -> InvalidSettingError:
+    path = innermost(path, lines)
+    where = f", line {lines[path]}" if path else ""
+    return InvalidSettingError(f"Mapping {name}{where}: {why}.")
+
+
+def _names(lines: Lines, file: _File) -> dict[str, int]:
+    """Where each column and table is named."""
+    named = {path[-1]: number for path, number in lines.items()}
+    for role in ("name", "key", "tier", "created_at", "updated_at", "deleted_at"):
+        column = getattr(file.table, role)
+        if column is not None and ("table", role) in lines:
+            named[column] = lines["table", role]
+    if file.table.id is not None:
+        named[file.table.id.column] = lines.get(("table", "id"), 1)
+    for number, companion in enumerate(file.companions):
+        named[companion.table] = lines.get(("companions", str(number), "table"), 1)
+    return named
+
+
+DEFAULT: Final = load("default")

@@ -1,0 +1,59 @@
+"""What becomes of users that are handed to the write path."""
+
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the users handed over, as counts; each user is in one of them.
+
+    `email_conflicts` comes on top: users, handed over or not, whose row lacks the email
+    that they have at Clerk, or who have no row for it, because it is another's here.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    email_conflicts: int = 0
+    tombstoned: list[str] = field(default_factory=list)
+    """Deleted here, and not confirmed by id since."""
+    blocked: list[str] = field(default_factory=list)
+    """Not written yet: their email is that of `holders`, who may not be without one."""
+    holders: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """Refused by the table itself: a constraint, a trigger, a value too long."""
+    deleted: int = 0
+    """Holders whom Clerk did not know."""
+    asked: int = 0
+    """Users, besides those handed over, that were fetched from Clerk and written."""
+
+    def add(self, other: "Outcome") -> None:
+        for counter in fields(self):
+            total = getattr(self, counter.name) + getattr(other, counter.name)
+            setattr(self, counter.name, total)
+
+    @property
+    def action(self) -> str:
+        """For a single user: created, updated, unchanged or skipped."""
+        for name in ("created", "updated", "unchanged"):
+            if getattr(self, name):
+                return name
+        return "skipped"
+
+
+# A user on the way to the staging table: id, version, and the row as COPY takes it.
+StagedRow = tuple[str, int, str]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Users made ready for writing, without touching the database."""
+
+    rows: list[StagedRow] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """What no row can hold: metadata nested too deep, say."""
+
+    def add(self, other: "Prepared") -> None:
+        self.rows += other.rows
+        self.failed += other.failed

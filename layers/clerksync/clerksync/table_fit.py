@@ -1,0 +1,201 @@
+"""Whether tables that an application has made are such that the write path can use
+them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from clerksync.table_mapping import (
+    Column,
+    ColumnType,
+    Companion,
+    OwnId,
+    TableMapping,
+    companion_table,
+    identifiers,
+)
+
+_KIND: LiteralString = """
+    SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)
+"""
+_COLUMNS: LiteralString = """
+    SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
+           coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text AS base_type,
+           a.attnotnull OR t.typnotnull AS not_null,
+           a.atthasdef OR a.attidentity <> '' AS filled_by_table,
+           a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
+           EXISTS (
+               SELECT FROM pg_index AS i
+               WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum
+                 AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
+                 AND i.indpred IS NULL
+           ) AS is_unique
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+_TEXTS: Final = ("text", "character varying", "citext", "character")
+_TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
+_INTEGERS: Final = ("bigint", "integer", "smallint")
+_TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
+    "text": _TEXTS,
+    "jsonb": ("jsonb",),
+    "boolean": ("boolean",),
+    "timestamp": _TIMES,
+    "integer": (*_INTEGERS, "numeric"),
+    "numeric": ("numeric", "double precision", "real"),
+}
+# Clerk always gives these; and metadata that is empty is {}.
+_ALWAYS: Final = frozenset({"created_at", "updated_at", "public_metadata"})
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing that is wrong with a table."""
+
+    table: str
+    column: str | None
+    reason: str
+    """What is wrong, and how to mend it where that is not plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A column as it is in the database."""
+
+    name: str
+    type: str
+    base_type: str
+    not_null: bool
+    filled_by_table: bool
+    not_writable: bool
+    is_unique: bool
+
+
+def misfits(
+    connection: psycopg.Connection, mapping: TableMapping, schema: str
+) -> list[Misfit]:
+    """What keeps the write path from using the tables; reads only the catalog."""
+    found = target_misfits(connection, mapping, schema)
+    for companion in mapping.companions:
+        table = companion_table(companion, mapping, schema)
+        check = _companion(companion)
+        found += _of_table(connection, table, companion.table, check)
+    return found
+
+
+def target_misfits(
+    connection: psycopg.Connection, mapping: TableMapping, schema: str
+) -> list[Misfit]:
+    """The same of the target table alone."""
+    users = identifiers(mapping, schema)["users"]
+    return [*_of_table(connection, users, mapping.table, _target(mapping))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the write path does with a table's columns."""
+
+    types: Mapping[str, Sequence[str] | None]
+    """The columns that it writes, and the types that each may have; None: any."""
+    reads: Sequence[str] = ()
+    unique: Sequence[str] = ()
+    not_unique: Sequence[str] = ()
+    nullable: Mapping[str, str] = field(default_factory=dict)
+    """Columns that must take NULL, and why."""
+
+
+def _target(mapping: TableMapping) -> _Expected:
+    times = (mapping.created_at, mapping.updated_at, mapping.deleted_at)
+    types: dict[str, Sequence[str] | None] = {mapping.key: _TEXTS}
+    types |= {column.name: _TAKEN[column.type] for column in mapping.columns}
+    types |= {name: _TIMES for name in times if name}
+    types |= dict.fromkeys(mapping.defaults)
+    if mapping.tier:
+        types[mapping.tier] = _TEXTS
+    own_id = mapping.own_id
+    if own_id and own_id.generated != "database":
+        types[own_id.column] = _id_types(own_id)
+    return _Expected(
+        types,
+        reads=[own_id.column] if own_id and own_id.generated == "database" else [],
+        unique=[mapping.key, *([mapping.email] if mapping.email_unique else [])],
+        not_unique=[] if mapping.email_unique else [mapping.email],
+        nullable={c.name: r for c in mapping.columns if (r := _why(c, mapping))},
+    )
+
+
+def _why(column: Column, mapping: TableMapping) -> str | None:
+    """Why a column has to take NULL; None when it need not."""
+    if column.source == "email":
+        if mapping.email_not_null:
+            return None
+        return "an email can be lost: say email_not_null = true in the mapping"
+    if mapping.deletion == "soft" and column.personal:
+        return "a soft deletion empties it"
+    if column.source in _ALWAYS or column.otherwise is not None:
+        return None
+    return (
+        "Clerk may have nothing for it: say what to write then, as in "
+        f'{column.name} = {{ from = "{column.source}", or = "" }}'
+    )
+
+
+def _companion(companion: Companion) -> _Expected:
+    types: dict[str, Sequence[str] | None] = {companion.key: None}
+    types |= dict.fromkeys(companion.values)
+    if companion.own_id and companion.own_id.generated != "database":
+        types[companion.own_id.column] = _id_types(companion.own_id)
+    return _Expected(types, unique=[companion.key] if companion.is_rate_limits else [])
+
+
+def _id_types(own_id: OwnId) -> Sequence[str]:
+    return _TEXTS if own_id.generated == "cuid" else (*_TEXTS, "uuid")
+
+
+def _of_table(
+    connection: psycopg.Connection,
+    table: sql.Composable,
+    name: str,
+    expected: _Expected,
+) -> Iterator[Misfit]:
+    qualified = table.as_string()
+    row = connection.execute(_KIND, [qualified]).fetchone()
+    if row is None:
+        yield Misfit(name, None, f"there is no table {qualified}")
+        return
+    if row[0] not in {"r", "p"}:
+        yield Misfit(name, None, f"{qualified} is a view or no table at all")
+        return
+    with connection.cursor(row_factory=class_row(_Found)) as cursor:
+        columns = {c.name: c for c in cursor.execute(_COLUMNS, [qualified])}
+    for column in [*expected.types, *expected.reads]:
+        if column not in columns:
+            yield Misfit(name, column, f'column "{column}" does not exist')
+    for column, found in columns.items():
+        for reason in _of_column(found, expected):
+            yield Misfit(name, column, f'column "{column}" {reason}')
+
+
+def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
+    name = found.name
+    if name not in expected.types:
+        if name not in expected.reads and found.not_null and not found.filled_by_table:
+            yield "is NOT NULL and has no default"
+        return
+    taken = expected.types[name]
+    if found.not_writable:
+        yield "is generated by the table, and cannot be written"
+    if taken is not None and found.base_type not in taken:
+        yield f"is not of type {taken[0]}: it is {found.type}"
+    if name in expected.unique and not found.is_unique:
+        yield "is not unique"
+    if name in expected.not_unique and found.is_unique:
+        yield "is unique: take email_unique = false out of the mapping"
+    why = expected.nullable.get(name)
+    if why and found.not_null:
+        yield f"is NOT NULL, and {why}"

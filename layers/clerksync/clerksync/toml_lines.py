@@ -1,0 +1,40 @@
+"""In which line of a TOML file something stands: its parser does not tell."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+KeyPath = tuple[str, ...]
+"""Such as ("table", "name"), or ("companions", "0", "key")."""
+Lines = Mapping[KeyPath, int]
+
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w-]+)\s*\]\]?")
+_ENTRY: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*=""")
+
+
+def lines_of(text: str) -> Lines:
+    """For TOML as it is usually written: a header or a key at the beginning of a line.
+    Lines count from 1."""
+    return dict(_lines(text))
+
+
+def innermost(path: KeyPath, lines: Lines) -> KeyPath:
+    """The innermost thing on the way there that has a line."""
+    while path and path not in lines:
+        path = path[:-1]
+    return path
+
+
+def _lines(text: str) -> Iterator[tuple[KeyPath, int]]:
+    """Where tables and keys stand, as TOML is usually written; one line each."""
+    section: KeyPath = ()
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            section = (header[2],)
+            if header[1] == "[[":
+                counts[header[2]] = counts.get(header[2], -1) + 1
+                section = header[2], str(counts[header[2]])
+            yield section, number
+        elif entry := _ENTRY.match(line):
+            yield (*section, entry[1] or entry[2] or entry[3]), number

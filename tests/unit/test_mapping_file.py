@@ -1,0 +1,197 @@
+"""Mappings as people write them, and what they get wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clerksync.clerk_user import ClerkUser, parse_user
+from clerksync.errors import InvalidSettingError
+from clerksync.mapping_file import DEFAULT, load, parse, presets
+from tests.people import user_json
+
+GOOD = """\
+# People of ours.
+[table]
+name = "people"
+key = "clerk"
+
+[columns]
+mail = "email"
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidSettingError) as refused:
+        parse(text, name="mine")
+    return str(refused.value)
+
+
+def test_presets_have_names() -> None:
+    """As the documentation gives them."""
+    assert presets() == ["avatar", "clerk-id", "default", "prisma"]
+    assert load("default") is DEFAULT
+    assert {load(name).name for name in presets()} == set(presets())
+
+
+def test_the_least_that_a_mapping_needs() -> None:
+    """A table, its key and a column for the email."""
+    mapping = parse(GOOD, name="mine")
+    assert (mapping.table, mapping.key, mapping.email) == ("people", "clerk", "mail")
+    assert (mapping.tier, mapping.created_at, mapping.companions) == (None, None, ())
+    assert mapping.shown == ["clerk", "mail"]
+
+
+def test_a_file_may_be_anywhere(tmp_path: Path) -> None:
+    """Whatever has a slash or ends with .toml is a path."""
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD)
+    assert load(str(file)).table == "people"
+
+
+@pytest.mark.parametrize("name", ["nope", "/no/such/file.toml", "../default", ""])
+def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
+    """So that one can be chosen."""
+    with pytest.raises(InvalidSettingError, match="avatar, clerk-id, default, prisma"):
+        load(name)
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "reason"),
+    [
+        ('[tabel]\nname = "x"', 8, "there is no such setting as tabel"),
+        ("tiers = 1", 8, "tiers: input should be a valid dictionary"),
+        ('[columns]\nx = "email"', 8, "[Dd]eclare|redefine|overwrite"),
+        ('mail = "name"', 8, "overwrite"),
+        ('other = "email"', 6, "one column must be for the email"),
+        ('clerk = "name"', 8, 'column "clerk" is named twice'),
+        ('x = "emial"', 8, "Clerk's users have no emial. Take one of"),
+        ('x = "id.y"', 8, "Clerk's users have no id.y"),
+        ('x = "public_metadata."', 8, "Clerk's users have no public_metadata."),
+        ('x = { from = "name", type = "jsonb" }', 8, "name is text: leave type out"),
+        ('x = { from = "public_metadata.y", type = "uuid" }', 8, "type: input should"),
+        ('x = { form = "name" }', 8, "there is no such setting as form"),
+        ("x = 5", 8, "x: input should be"),
+        ("""'x"; DROP TABLE y; --' = "name" """, 8, "is no name.*no quotes"),
+        ('[defaults]\n"a\'b" = 1', 9, "is no name.*no quotes"),
+        ('[defaults]\nmail = "x"', 9, 'column "mail" is named twice'),
+        ("[defaults]\nx = [1]", 9, "x must be a text, a number, true or false"),
+        ('[[companions]]\ntable = "c"\nkey = "u"', 8, "references is missing"),
+        (
+            '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "i"\nx = 1',
+            12,
+            "no .* x",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(
+    added: str, line: int, reason: str
+) -> None:
+    """And why: an unknown key, a column twice, a quote in a name, a wrong source."""
+    with pytest.raises(InvalidSettingError, match=reason) as refused:
+        parse(GOOD + added, name="mine")
+    assert f"line {line}" in str(refused.value)
+    assert str(refused.value).startswith("Mapping mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        ('name = "people"', 'name = "pe\\"ople"', 3, "is no name"),
+        ('name = "people"', f'name = "{"x" * 64}"', 3, "is no name"),
+        ('name = "people"', "", 2, "name is missing"),
+        ('key = "clerk"', "", 2, "key is missing"),
+        ('key = "clerk"', 'kee = "clerk"', 4, "there is no such setting as kee"),
+        ('key = "clerk"', 'key = "clerk"\ntier = 5', 5, "tier: input should be"),
+        (
+            'key = "clerk"',
+            'key = "clerk"\ndeletion = "soft"',
+            5,
+            "soft deletion needs a deleted_at column",
+        ),
+        (
+            'key = "clerk"',
+            (
+                'key = "clerk"\ndeleted_at = "gone"\nemail_not_null = true\n'
+                'deletion = "soft"'
+            ),
+            7,
+            "soft deletion empties the email",
+        ),
+        (
+            'key = "clerk"',
+            'key = "clerk"\nid = { column = "id", generate = "nanoid" }',
+            5,
+            "generate: input should be",
+        ),
+    ],
+)
+def test_a_table_that_is_described_wrongly_is_told_with_its_line(
+    old: str, new: str, line: int, reason: str
+) -> None:
+    """Names, missing parts, and choices that exclude each other."""
+    with pytest.raises(InvalidSettingError, match=reason) as refused:
+        parse(GOOD.replace(old, new), name="mine")
+    assert f"line {line}" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["[table", "\x00", "[table]\nname =", "a = 1\na = 2"])
+def test_what_is_no_toml_is_refused(text: str) -> None:
+    """With the place where reading stopped."""
+    assert "line" in refusal(text)
+
+
+def test_a_keyword_or_a_space_is_a_name_like_any_other() -> None:
+    """Names are quoted: tables called user or order are common."""
+    text = GOOD.replace('"people"', '"user"').replace("mail =", '"e mail" =')
+    assert parse(text, name="mine").table == "user"
+
+
+def test_further_fields_are_read_only_where_a_column_needs_them() -> None:
+    """Others pay nothing for them."""
+    assert DEFAULT.user_model is ClerkUser
+    text = GOOD + 'external = "external_id"\nseen = "last_active_at"\nlocked = "locked"'
+    mapping = parse(text, name="mine")
+    data = user_json(external_id="crm-7", last_active_at=1_767_614_400_123, locked=True)
+    user = parse_user(data, mapping.user_model)
+    assert mapping.reader()(user)[3:] == ("crm-7", 1_767_614_400_123, True)
+    assert [c.type for c in mapping.columns[1:]] == ["text", "timestamp", "boolean"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "read"),
+    [
+        ("text", "gold", "gold"),
+        ("text", 5, "5"),
+        ("text", {"a": 1}, '{"a": 1}'),
+        ("text", None, None),
+        ("integer", 5, 5),
+        ("integer", True, None),
+        ("integer", "5", None),
+        ("integer", 2**63, None),
+        ("numeric", 2.5, 2.5),
+        ("numeric", False, None),
+        ("boolean", True, True),
+        ("boolean", 1, None),
+        ("jsonb", [1], [1]),
+    ],
+)
+def test_a_path_into_metadata_gives_what_fits_its_column(
+    type_: str, value: object, read: object
+) -> None:
+    """Metadata is anything: what does not fit is left out, and fails nothing."""
+    text = GOOD + f'x = {{ from = "public_metadata.a.b", type = "{type_}" }}'
+    mapping = parse(text, name="mine")
+    user = parse_user(user_json(public_metadata={"a": {"b": value}}))
+    assert mapping.reader()(user)[3] == read
+    nothing: list[dict[str, object]] = [{}, {"a": "b"}, {"a": None}, {"a": {}}]
+    for metadata in nothing:
+        user = parse_user(user_json(public_metadata=metadata))
+        assert mapping.reader()(user)[3] is None
+
+
+def test_mappings_are_values() -> None:
+    """The write path is built once for equal ones."""
+    assert parse(GOOD, name="mine") == parse(GOOD, name="mine")
+    assert hash(parse(GOOD, name="mine")) == hash(parse(GOOD, name="mine"))
+    assert replace(DEFAULT, table="people") != DEFAULT
