@@ -20,7 +20,8 @@ _OTHERS: Final = """\
 """
 _WHO_AND_HOW: Final = f"""\
 - `clerksync`: the bulk sync function, in mode full unless `incremental` or `cleanup`
-  stands beside it.
+  stands beside it. `Prisma's table` is another target, described by the mapping
+  `prisma`: ids of its own, credits beside the users, emails NOT NULL.
 - `fetch`: a limit. Fetches and decodes as clerksync does, and writes nothing.
 - `one by one`: the same with one cursor, 500 a page, each page after the other.
 - `copy`: a limit. COPY of the rows that clerksync wrote to `users`, `rate_limits` and

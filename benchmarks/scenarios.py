@@ -24,15 +24,20 @@ class Contender:
     stores_in: str | None = None
     """The table that must hold as many users as Clerk, afterwards."""
     python: str = sys.executable
+    mapping: str = "default"
+    """How clerksync's table is described."""
 
 
-def _clerksync(name: str, mode: str, database: str = BASELINE) -> Contender:
+def _clerksync(
+    name: str, mode: str, database: str = BASELINE, mapping: str = "default"
+) -> Contender:
     return Contender(
         name=name,
         module="clerksync",
         arguments=(mode,),
         database=database,
         stores_in="users",
+        mapping=mapping,
     )
 
 
@@ -46,6 +51,7 @@ DLT: Final = Contender(
 )
 FULL: Final = _clerksync(BASELINE, "full")
 INCREMENTAL: Final = _clerksync("clerksync incremental", "incremental", "incremental")
+MAPPED: Final = _clerksync("clerksync, Prisma's table", "full", "mapped", "prisma")
 CLEANED: Final = _clerksync("clerksync cleanup", "cleanup")
 ONE_BY_ONE: Final = Contender(name="one by one", module="one_by_one")
 FETCH: Final = Contender(name="fetch", module="fetch")
@@ -97,10 +103,11 @@ def usual_block(size: int, latency_ms: int) -> Block:
     limits = (ONE_BY_ONE, FETCH) if latency_ms else (ONE_BY_ONE, FETCH, COPY)
     waits_long = latency_ms * size >= 200 * 100_000
     others = (DLT,) if waits_long else (SEED, DLT)
+    mapped = () if latency_ms else (MAPPED,)
     reading = (FETCH,) if latency_ms else (ONE_BY_ONE, FETCH)
     scenarios = [
-        Scenario(name=FIRST, contenders=(*others, FULL, *limits)),
-        Scenario(name=SAME, contenders=(*others, FULL, *reading)),
+        Scenario(name=FIRST, contenders=(*others, FULL, *mapped, *limits)),
+        Scenario(name=SAME, contenders=(*others, FULL, *mapped, *reading)),
     ]
     if latency_ms == 0:
         everybody = (SEED, DLT, FULL, INCREMENTAL)

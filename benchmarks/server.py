@@ -1,7 +1,7 @@
 """The databases of the bulk-sync benchmark: one for each contender, on one server."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, LiteralString
 from urllib.parse import urlsplit
@@ -11,7 +11,9 @@ from psycopg import sql
 
 from benchmarks.contenders.copy import COPY, TABLES
 from clerksync.database import Database
+from clerksync.mapping_file import load
 from clerksync.migrate import migrate
+from tests.applications import TABLES as APPLICATION_TABLES
 
 # Where each row lies, and which transactions wrote and locked it last.
 _REMEMBER: Final[LiteralString] = """
@@ -50,12 +52,14 @@ class Server:
         with self._connected("postgres") as connection:
             return str(connection.info.parameter_status("server_version"))
 
-    def create(self, database: str, *, migrated: bool) -> None:
+    def create(self, database: str, *, mapping: str | None) -> None:
+        """With the tables of that mapping, if one is named."""
         self._create(database, "template1")
-        if migrated:
-            ours = Database(lambda: self.url(database))
-            migrate(ours)
-            ours.close()
+        if mapping is not None:
+            with self._connected(database) as connection:
+                connection.execute(APPLICATION_TABLES[mapping])
+            with closing(Database(lambda: self.url(database))) as ours:
+                migrate(ours, mapping=load(mapping))
 
     def clone(self, source: str, database: str) -> None:
         self._create(database, source)
@@ -93,11 +97,12 @@ class Server:
         return tuple(self._number(database, query) for query in touched)
 
     def count(self, database: str, table: str, *, first_name_like: str = "%") -> int:
-        query = sql.SQL(
-            "SELECT count(*) FROM {} WHERE coalesce(first_name, '') LIKE {}"
-        )
-        name = sql.Identifier(*table.split("."))
-        return self._number(database, query.format(name, sql.Literal(first_name_like)))
+        counted = sql.SQL("SELECT count(*) FROM {}")
+        query = counted.format(sql.Identifier(*table.split(".")))
+        if first_name_like != "%":
+            like = sql.Literal(first_name_like)
+            query += sql.SQL(" WHERE first_name LIKE {}").format(like)
+        return self._number(database, query)
 
     def export(self, database: str, folder: Path) -> None:
         """Write the rows into files, for the contender `copy`."""

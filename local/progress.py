@@ -36,6 +36,7 @@ _COUNTED = (
     "fetch_ms",
     "write_ms",
     "sweep_ms",
+    "prove_ms",
     "duration_ms",
 )
 

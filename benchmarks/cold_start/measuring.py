@@ -65,7 +65,7 @@ class Stage:
             print(f"round {number + 1}/{count}", file=sys.stderr)
 
     def _open(self, who: str) -> None:
-        self.server.create(who, migrated=True)
+        self.server.create(who, mapping="default")
         settings = {
             "DATABASE_URL": self.server.url(who),
             "CLERK_SECRET_KEY": self._clerk.secret_key,
@@ -86,7 +86,7 @@ class Stage:
 
     def _measured(self, case: Case, number: int) -> Sample:
         if case.function == MIGRATE:
-            self.server.create(case.who, migrated=False)
+            self.server.create(case.who, mapping=None)
         else:
             self.server.truncate(case.who)
         environment = self._environments[case.who, case.secret]

@@ -96,6 +96,8 @@ class Report:
     write_ms: int = 0
     """Of these, how long the database was busy."""
     sweep_ms: int = 0
+    prove_ms: int = 0
+    """Of these, how long Clerk was asked for orphans by id."""
     duration_ms: int = 0
     continues: UUID | None = None
     """The run whose walk this one goes on with."""

@@ -167,6 +167,7 @@ class BulkSteps:
         report.skipped += len(sweep.missed.tombstoned)
         report.orphans_found = sweep.candidates if sweep.refused else sweep.orphans
         report.deleted += sweep.deleted
+        report.prove_ms = sweep.prove_ms
         if sweep.refused:
             report.fall_short(
                 "refused",

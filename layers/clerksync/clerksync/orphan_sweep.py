@@ -1,5 +1,6 @@
 """Find the users who are gone from Clerk, prove it, and delete them."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import LiteralString, TypeVar
 import psycopg
 from psycopg import errors, sql
 
+from clerksync.bulk_run import ms_since
 from clerksync.clerk_api import ClerkApi
 from clerksync.clerk_user import IDS_LIMIT
 from clerksync.database import Database
@@ -73,6 +75,7 @@ class Sweep:
     missed: Outcome = field(default_factory=Outcome)
     """Candidates that Clerk knew all the same: what became of them."""
     missed_count: int = 0
+    prove_ms: int = 0
 
 
 def sweep_orphans(
@@ -131,7 +134,9 @@ def _sweep_batch(
     dry_run: bool,
 ) -> None:
     confirmed_at = users.clock()
+    began = time.monotonic()
     known = clerk.users_by_id(batch)
+    sweep.prove_ms += ms_since(began)
     orphans = sorted(set(batch) - {user.id for user in known})
     sweep.orphans += len(orphans)
     sweep.missed_count += len(known)

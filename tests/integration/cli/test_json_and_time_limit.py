@@ -36,6 +36,7 @@ KEYS = {
     "fetch_ms": int,
     "write_ms": int,
     "sweep_ms": int,
+    "prove_ms": int,
     "duration_ms": int,
     "continues": str | None,
     "out_of_time": bool,

@@ -17,13 +17,14 @@ from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
 from local.stub_clerk import StubClerk
+from tests.applications import TABLES
 from tests.doors import (
     ask_this_clerk,
     assert_tells_nothing_private,
     forget_settings,
     log_on_stdout,
 )
-from tests.integration.mapping.application import TABLES, Application
+from tests.integration.mapping.application import Application
 
 SCHEMA = "clerksync"
 
@@ -47,7 +48,7 @@ def mapped_url(preset: str, server_url: str) -> Iterator[str]:
         )
         url = make_conninfo(server_url, dbname=name)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(TABLES[preset].encode())
+            connection.execute(TABLES[preset])
         with closing(Database(lambda: url)) as database:
             migrate(database, schema=_schema(preset), mapping=load(preset))
         yield url

@@ -248,6 +248,7 @@ def test_the_numbers_of_the_report_are_metrics(
         "Fetch": "fetch_ms",
         "Write": "write_ms",
         "Sweep": "sweep_ms",
+        "Prove": "prove_ms",
         "Duration": "duration_ms",
     }.items():
         assert metric(output, f"BulkSync{name}") == report[value]
