@@ -59,7 +59,7 @@ def sync(request: Request) -> Response:
     count(f"SelfSyncs{outcome.action.capitalize()}")
     count("EmailConflicts", outcome.email_conflicts)
     row = users.find(clerk_id)
-    if row is None and outcome.email_conflicts:
+    if row is None and outcome.skipped and user.email:
         raise InvalidPayloadError("Another row here holds the user's email address.")
     if row is None and outcome.skipped:
         raise InvalidPayloadError("The user has no primary email address at Clerk.")

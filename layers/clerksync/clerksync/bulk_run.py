@@ -73,7 +73,7 @@ class Report:
     mode: str
     status: Status = "completed"
     reason: str | None = None
-    """Why it is not completed, and what to do."""
+    """Why it is not completed, or what else there is to do."""
     dry_run: bool = False
     fetched: int = 0
     created: int = 0
@@ -124,6 +124,10 @@ class Report:
     def fall_short(self, status: Status, reason: str) -> None:
         """Note why the run is not completed; of several statuses the worst stands."""
         self.status = max(self.status, status, key=_SEVERITY.index)
+        self.explain(reason)
+
+    def explain(self, reason: str) -> None:
+        """Tell what a person should know, whatever the status."""
         self.reason = f"{self.reason} {reason}" if self.reason else reason
 
 

@@ -186,6 +186,11 @@ class BulkSteps:
         if failed := report.failed + self.failed_before:
             reason = f"{failed} users could not be written, see the log."
             report.fall_short("partial", reason)
+        if report.email_conflicts and self._setup.users.mapping.email_not_null:
+            report.explain(
+                f"{report.email_conflicts} users are without their email, or without "
+                "a row, because another row holds the email: see the log."
+            )
         if checkpoint is not None:
             report.fall_short("partial", "The next run goes on from there.")
         if report.fetch_ms:

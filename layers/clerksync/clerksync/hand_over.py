@@ -41,10 +41,13 @@ def hand_over(
     counted as an email conflict. Raises what `ask` raises; nothing is lost by that.
     """
     together = {row[0]: row for row in rows if row[0] in set(outcome.blocked)}
+    asked: set[str] = set()
     for _ in range(_MOST_ROUNDS):
-        if not outcome.holders or ask is None:
+        to_ask = set(outcome.holders) - asked
+        if not to_ask or ask is None:
             break
-        for holders in _by_hundred(sorted(set(outcome.holders))):
+        asked |= to_ask
+        for holders in _by_hundred(sorted(to_ask)):
             confirmed_at = users.clock()
             known = ask(holders)
             gone = sorted(set(holders) - {user.id for user in known})
@@ -56,8 +59,7 @@ def hand_over(
         outcome.blocked, outcome.holders = [], []
         outcome.add(users.upsert_rows(sorted(together.values()), dry_run=dry_run))
         together = {i: row for i, row in together.items() if i in outcome.blocked}
-    for clerk_id in outcome.blocked:
-        logger.warning("not written: another holds the email", clerk_id=clerk_id)
+    outcome.losers += outcome.blocked
     outcome.skipped += len(outcome.blocked)
     outcome.email_conflicts += len(outcome.blocked)
 

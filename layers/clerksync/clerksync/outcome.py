@@ -21,6 +21,8 @@ class Outcome:
     blocked: list[str] = field(default_factory=list)
     """Not written yet: their email is that of `holders`, who may not be without one."""
     holders: list[str] = field(default_factory=list)
+    losers: list[str] = field(default_factory=list)
+    """Who is without the email that they have at Clerk, of `email_conflicts`."""
     failed: list[str] = field(default_factory=list)
     """Refused by the table itself: a constraint, a trigger, a value too long."""
     deleted: int = 0
@@ -36,6 +38,8 @@ class Outcome:
     @property
     def action(self) -> str:
         """For a single user: created, updated, unchanged or skipped."""
+        if self.asked and self.skipped:
+            return "skipped"  # whoever else was written has a row
         for name in ("created", "updated", "unchanged"):
             if getattr(self, name):
                 return name

@@ -127,6 +127,7 @@ class UserTable:
         if outcome.blocked:
             prepared = self.prepare([user], confirmed_at=confirmed_at)
             hand_over(self, prepared.rows, outcome, self._ask)
+        self._name_losers(outcome)
         return outcome
 
     def prepare(
@@ -163,6 +164,7 @@ class UserTable:
             outcome.add(self.upsert_rows(rows, dry_run=dry_run))
             if outcome.blocked:
                 hand_over(self, rows, outcome, self._ask, dry_run=dry_run)
+            self._name_losers(outcome)
         return outcome
 
     def upsert_many(
@@ -204,6 +206,12 @@ class UserTable:
 
         row = self._database.run(work)
         return row and {name: _in_utc(value) for name, value in row.items()}
+
+    def _name_losers(self, outcome: Outcome) -> None:
+        """Where an email may be NULL, the next news of the user mends it."""
+        if self.mapping.email_not_null:
+            for clerk_id in outcome.losers:
+                logger.warning("another row holds the email", clerk_id=clerk_id)
 
     def upsert_rows(self, rows: list[StagedRow], *, dry_run: bool) -> Outcome:
         """Apply rows, one for each user, sorted by id. Those that the table refuses are
@@ -264,7 +272,7 @@ def _one(
 
 def _outcome(row: tuple[Any, ...]) -> Outcome:
     created, updated, unchanged, skipped, email_conflicts, *lists = row
-    tombstoned, blocked, holders = (ids or [] for ids in lists)
+    tombstoned, blocked, holders, losers = (ids or [] for ids in lists)
     return Outcome(
         created,
         updated,
@@ -274,6 +282,7 @@ def _outcome(row: tuple[Any, ...]) -> Outcome:
         tombstoned=tombstoned,
         blocked=blocked,
         holders=holders,
+        losers=losers,
     )
 
 

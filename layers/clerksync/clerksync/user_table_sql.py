@@ -18,7 +18,6 @@ DECLARE
     _contested boolean;
     _unlocked boolean;
     _claimed text[];
-    _losers text[] := '{{}}';
     _released text[] := '{{}}';
     _more text[];
     _rowless bigint;
@@ -28,6 +27,7 @@ BEGIN
     unchanged := 0;
     skipped := 0;
     email_conflicts := 0;
+    _losers := '{{}}';
 
     -- None of them known? Then plain inserts, which cost less than any check: the
     -- unique indexes object to whoever came up in between and to an email that is

@@ -24,7 +24,7 @@ from clerksync.user_table_sql import DELETE, UPSERT
 _RESULT: LiteralString = """
     OUT created bigint, OUT updated bigint, OUT unchanged bigint, OUT skipped bigint,
     OUT email_conflicts bigint, OUT tombstoned text[], OUT blocked text[],
-    OUT holders text[]
+    OUT holders text[], OUT _losers text[]
 """
 _FLAGS: LiteralString = (
     "_require_email boolean, _manages_tier boolean, _default_tier text"

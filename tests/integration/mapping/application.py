@@ -27,20 +27,21 @@ class Application:
     connection: psycopg.Connection
     schema: str
 
-    @property
-    def writes_emails(self) -> bool:
-        return self.mapping.email_not_null
-
     def notify(self, event: str, user: dict[str, Any] | str) -> str:
         """Let a webhook tell of a user; gives the action."""
-        body = json.dumps(self.clerk.event(event, user)).encode()
-        headers = self.clerk.sign(body)
-        answer = ask(
-            webhook,
-            api_request("POST", "/api/webhooks/clerk", body=body, headers=headers),
-        )
+        answer = self._deliver(event, user)
         assert answer.status == 200, answer
         return str(answer.body["action"])
+
+    def status(self, event: str, user: dict[str, Any] | str) -> int:
+        """The status of a webhook's answer."""
+        return self._deliver(event, user).status
+
+    def _deliver(self, event: str, user: dict[str, Any] | str) -> Answer:
+        body = json.dumps(self.clerk.event(event, user)).encode()
+        headers = self.clerk.sign(body)
+        request = api_request("POST", "/api/webhooks/clerk", body=body, headers=headers)
+        return ask(webhook, request)
 
     def sign_up(self, email: str, **fields: Any) -> dict[str, Any]:
         """At Clerk, and in the table by its webhook."""
