@@ -119,7 +119,9 @@ class Arena:
             server.remember(ours)
         server.checkpoint()
         requests, wal_bytes = clerk.requests, server.wal_bytes()
+        database_cpu = server.cpu_seconds()
         told = self._start(contender, clerk)
+        database_cpu = server.cpu_seconds() - database_cpu
         wal_bytes, requests = server.wal_bytes() - wal_bytes, clerk.requests - requests
         self._check(contender, turn, told)
         return Run(
@@ -133,6 +135,8 @@ class Arena:
             users=clerk.users,
             changed=turn.changed,
             seconds=told["seconds"],
+            cpu_seconds=told.get("cpu_seconds", 0.0),
+            database_cpu_seconds=database_cpu,
             requests=requests,
             wal_bytes=wal_bytes,
             peak_memory_mb=told["peak_memory_mb"],

@@ -31,6 +31,10 @@ class Run:
     changed: int
     """Users updated or deleted at Clerk just before."""
     seconds: float
+    cpu_seconds: float
+    """Of the contender's own process, user and system."""
+    database_cpu_seconds: float
+    """Of the whole server's; 0 where the system does not tell."""
     requests: int
     wal_bytes: int
     """Of the whole server: next to nothing for who has no database."""

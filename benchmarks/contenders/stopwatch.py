@@ -12,15 +12,19 @@ _STATUS = Path("/proc/self/status")
 
 
 def tell(work: Callable[[], Mapping[str, Any]]) -> None:
-    """Do the work, then print a line of JSON: `seconds`, `peak_memory_mb` of this
-    process (of 10^6 bytes), and what the work returned.
+    """Do the work, then print a line of JSON: `seconds`, `cpu_seconds` and
+    `peak_memory_mb` (of 10^6 bytes) of this process, and what the work returned.
 
     The seconds are of the work alone: call this when all imports are done.
     """
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     told = work()
-    seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "peak_memory_mb": _peak_mb(), **told}))
+    measured = {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - busy,
+        "peak_memory_mb": _peak_mb(),
+    }
+    print(json.dumps(measured | dict(told)))
 
 
 def _peak_mb() -> float:
