@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Final
 
-from benchmarks import bulk_sync, imports, single_user
+from benchmarks import bulk_sync, imports, rate_limits, single_user
 from benchmarks.measurements import BASELINE
 from benchmarks.scenarios import COPY, DLT, DLT_PYTHON, INCREMENTAL, usual_block
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _small() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores\n")
-    for benchmark in (single_user, imports):
+    for benchmark in (single_user, rate_limits, imports):
         print(benchmark.__doc__)
         print("\n".join(benchmark.run()), end="\n\n", flush=True)
 

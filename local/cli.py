@@ -7,7 +7,7 @@ import sys
 import typer
 
 from clerksync.observability import logger
-from local.commands import calling, serving, syncing
+from local.commands import calling, rate_limits, serving, syncing
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,8 @@ for command in (
     syncing.sync,
     syncing.cleanup,
     syncing.sync_user,
+    rate_limits.tier,
+    rate_limits.rate_limit,
     calling.invoke,
     calling.sign,
     serving.demo,

@@ -80,7 +80,13 @@ def _gateway() -> Gateway:
 def _migrate(console: Console, settings: Settings) -> None:
     database = Database.from_settings(settings)
     try:
-        for name in migrate(database, schema=settings.schema, mapping=settings.mapping):
+        applied = migrate(
+            database,
+            schema=settings.schema,
+            mapping=settings.mapping,
+            default_tier=settings.default_tier,
+        )
+        for name in applied:
             console.print(f"applied {name}", highlight=False)
     finally:
         database.close()

@@ -25,7 +25,13 @@ def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, 
 
 
 _CloudFormation.add_multi_constructor("!", _function)
-TEMPLATE: dict[str, Any] = _CloudFormation(TEXT).get_single_data()
+
+
+def read_yaml(text: str) -> Any:
+    return _CloudFormation(text).get_single_data()
+
+
+TEMPLATE: dict[str, Any] = read_yaml(TEXT)
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 GLOBALS: dict[str, Any] = TEMPLATE["Globals"]["Function"]
 VARIABLES: dict[str, Any] = GLOBALS["Environment"]["Variables"]

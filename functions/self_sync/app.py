@@ -8,11 +8,8 @@ from pydantic import BaseModel, Field, ValidationError
 from clerksync.clerk_api import INTERACTIVE, ClerkApi
 from clerksync.clerk_user import parse_json
 from clerksync.database import Database
-from clerksync.errors import (
-    ForbiddenError,
-    InvalidPayloadError,
-    NotAuthenticatedError,
-)
+from clerksync.ensure_user import row_of_synced, sync_user
+from clerksync.errors import ForbiddenError, InvalidPayloadError
 from clerksync.http_api import Request, Response, http_door
 from clerksync.observability import count, logger
 from clerksync.session_token import SessionVerifier, find_token
@@ -48,23 +45,11 @@ def sync(request: Request) -> Response:
     clerk_id = authenticate(request)
     check_body(request.body, clerk_id)
     users = UserTable.from_settings(database, settings, clerk.users_by_id)
-    confirmed_at = users.clock()
-    user = clerk.user(clerk_id)
-    if user is None:
-        raise NotAuthenticatedError("Clerk no longer knows this user.")
-    outcome = users.upsert(user, confirmed_at=confirmed_at)
-    if outcome.tombstoned:
-        raise NotAuthenticatedError("This user was deleted meanwhile.")
+    user, outcome = sync_user(users, clerk, clerk_id)
     logger.info("self-sync", clerk_id=clerk_id, action=outcome.action)
     count(f"SelfSyncs{outcome.action.capitalize()}")
     count("EmailConflicts", outcome.email_conflicts)
-    row = users.find(clerk_id)
-    if row is None and outcome.skipped and user.email:
-        raise InvalidPayloadError("Another row here holds the user's email address.")
-    if row is None and outcome.skipped:
-        raise InvalidPayloadError("The user has no primary email address at Clerk.")
-    if row is None:
-        raise NotAuthenticatedError("This user was deleted meanwhile.")
+    row = row_of_synced(users, user, outcome)
     return Response(200, {"success": True, "user": row})
 
 

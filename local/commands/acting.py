@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import psycopg
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from clerksync.clerk_user import is_clerk_id
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError, SchemaOutdatedError
 from clerksync.migrate import migrate as apply_migrations
 from clerksync.settings import Settings
 from local.stack import settings_in_environment
+
+ClerkId = Annotated[str, typer.Argument(metavar="ID", help="user_…")]
 
 out: Final = Console()
 err: Final = Console(stderr=True)
@@ -34,7 +37,10 @@ def stack() -> Iterator[Settings]:
         if origin == "stub":
             with database(settings) as opened:
                 apply_migrations(
-                    opened, schema=settings.schema, mapping=settings.mapping
+                    opened,
+                    schema=settings.schema,
+                    mapping=settings.mapping,
+                    default_tier=settings.default_tier,
                 )
         yield settings
 
@@ -58,6 +64,16 @@ def errors() -> Iterator[None]:
         fail(f"Postgres refused: {type(error).__name__} (SQLSTATE {error.sqlstate}).")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def check_id(clerk_id: str) -> None:
+    if not is_clerk_id(clerk_id):
+        raise typer.BadParameter("a Clerk user id begins with user_")
+
+
+def say(console: Console, text: str) -> None:
+    """In one line, as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> NoReturn:

@@ -10,10 +10,17 @@ import typer
 
 from clerksync.bulk_run import BulkSyncRequest
 from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.clerk_user import is_clerk_id
 from clerksync.migrate import migrate as apply_migrations
 from clerksync.reconcile import BulkSync
-from local.commands.acting import database, err, out, stack
+from local.commands.acting import (
+    ClerkId,
+    check_id,
+    database,
+    err,
+    out,
+    stack,
+)
+from local.commands.rate_limits import check_tier, set_tier
 from local.progress import show_report, shown_progress
 
 DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
@@ -43,7 +50,10 @@ def migrate() -> None:
     """Bring the database schema up to date."""
     with stack() as settings, database(settings) as opened:
         applied = apply_migrations(
-            opened, schema=settings.schema, mapping=settings.mapping
+            opened,
+            schema=settings.schema,
+            mapping=settings.mapping,
+            default_tier=settings.default_tier,
         )
     for name in applied:
         out.print(f"applied {name}", highlight=False)
@@ -76,26 +86,34 @@ def cleanup(
 
 
 def sync_user(
-    clerk_id: Annotated[str, typer.Argument(metavar="ID", help="user_…")],
+    clerk_id: ClerkId,
     *,
+    tier: Annotated[
+        str | None, typer.Option(metavar="TIER", help="Then set its tier.")
+    ] = None,
     dry_run: DryRun = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask Clerk for one user and write, or delete, it."""
-    if not is_clerk_id(clerk_id):
-        raise typer.BadParameter("a Clerk user id begins with user_")
+    check_id(clerk_id)
     request = BulkSyncRequest(
         mode="user", user_id=clerk_id, dry_run=dry_run, force=force
     )
-    _bulk(request, as_json=as_json)
+    _bulk(request, as_json=as_json, tier=tier)
 
 
 def _bulk(
-    request: BulkSyncRequest, *, as_json: bool, time_limit: float | None = None
+    request: BulkSyncRequest,
+    *,
+    as_json: bool,
+    time_limit: float | None = None,
+    tier: str | None = None,
 ) -> None:
     deadline = time.monotonic() + (time_limit or math.inf)
     with stack() as settings, database(settings) as opened:
+        if tier is not None:
+            check_tier(opened, settings, tier)
         with shown_progress(err if as_json else out) as progress:
             clerk = ClerkApi(settings, BULK)
             sync = BulkSync(settings, opened, clerk, progress)
@@ -104,5 +122,8 @@ def _bulk(
             print(json.dumps(report.as_json()))
         else:
             show_report(out, report)
-    if report.status != "completed":
-        raise typer.Exit(1)
+        if report.status != "completed":
+            raise typer.Exit(1)
+        if tier is not None and request.user_id is not None and not request.dry_run:
+            console = err if as_json else out
+            set_tier(console, opened, settings, request.user_id, tier)

@@ -10,6 +10,7 @@ import pytest
 from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
+from clerksync import rate_limits
 from clerksync.database import Database
 from clerksync.errors import TableMisfitError
 from clerksync.mapping_file import DEFAULT
@@ -27,9 +28,13 @@ TABLES = {
     "sync_run_listed",
     "sync_runs",
     "sync_state",
+    "tiers",
     "users",
 }
 FUNCTIONS = {function.name for function in build(DEFAULT, "public").functions}
+FUNCTIONS |= {rate_limits.FUNCTION}
+# Four scripts and the functions.
+ALL = 4 + len(FUNCTIONS)
 # As DESIGN.md gives it, by an application that has been running for a while.
 EXISTING = """
     CREATE TABLE users (
@@ -85,7 +90,7 @@ def test_an_empty_database_gets_all_that_sync_needs(
     """The names of what was applied, in order; then a user can be written."""
     applied = migrate(database)
     assert applied[0] == "0001_tables.sql"
-    assert set(applied[3:]) == FUNCTIONS
+    assert set(applied[4:]) == FUNCTIONS
     assert tables(empty) == TABLES
     assert functions(empty) == FUNCTIONS
     assert UserTable(database).upsert(a_user()).action == "created"
@@ -120,7 +125,7 @@ def test_two_at_once_apply_everything_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, applied)) == [0, 0, 0, 6]
+    assert sorted(map(len, applied)) == [0, 0, 0, ALL]
     assert tables(empty) == TABLES
 
 
@@ -133,7 +138,7 @@ def test_a_script_that_fails_leaves_nothing_of_itself(
         migrate(database)
     assert tables(empty) == {"sync_runs"}
     empty.execute("DROP TABLE sync_runs")
-    assert len(migrate(database)) == 6
+    assert len(migrate(database)) == ALL
 
 
 def test_a_write_path_that_fails_leaves_no_tables(
@@ -204,14 +209,14 @@ def test_another_schema_holds_everything(
 ) -> None:
     """With a name that needs quoting; public stays as it is, and both can live."""
     schema = "My App"
-    assert len(migrate(database, schema=schema)) == 6
+    assert len(migrate(database, schema=schema)) == ALL
     assert tables(empty, schema) == TABLES
     assert tables(empty) == set()
     assert functions(empty) == set()
     users = UserTable(database, schema=schema)
     assert users.upsert(a_user()).action == "created"
     assert users.delete([user_id(1)]) == 1
-    assert len(migrate(database)) == 6
+    assert len(migrate(database)) == ALL
     assert UserTable(database).upsert(a_user()).action == "created"
 
 
@@ -259,6 +264,6 @@ def test_it_needs_no_more_than_the_right_to_create_in_its_schema(
     url = make_conninfo(database_url, options=f"-c role={name}")
     try:
         with closing(Database(lambda: url)) as database:
-            assert len(migrate(database, schema="given")) == 6
+            assert len(migrate(database, schema="given")) == ALL
     finally:
         empty.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))

@@ -84,7 +84,7 @@ def test_schema_is_up_before_code_that_needs_it() -> None:
 
 
 def test_migration_is_called_again_when_what_it_does_changes() -> None:
-    """By a new layer, another database or another schema."""
+    """By a new layer, another database, another schema or another default tier."""
     migration = RESOURCES["Migration"]
     token = {"Fn::GetAtt": "MigrateFunction.Arn"}
     assert migration["Type"] == "Custom::Migration"
@@ -98,6 +98,7 @@ def test_migration_is_called_again_when_what_it_does_changes() -> None:
         "DatabaseSecretId": {"Ref": "DatabaseSecretId"},
         "Schema": {"Ref": "Schema"},
         "Mapping": {"Ref": "Mapping"},
+        "DefaultTier": {"Ref": "DefaultTier"},
     }
 
 

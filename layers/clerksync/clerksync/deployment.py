@@ -40,8 +40,13 @@ def bring_schema_up(*, at_most: float) -> str | None:
     try:
         schema = settings.schema
         with closing(Database.from_settings(settings)) as database:
-            mapping = settings.mapping
-            applied = migrate(database, schema=schema, mapping=mapping, at_most=at_most)
+            applied = migrate(
+                database,
+                schema=schema,
+                mapping=settings.mapping,
+                default_tier=settings.default_tier,
+                at_most=at_most,
+            )
     except Exception as error:  # noqa: BLE001 - the door: logged, and its answer
         logger.error("migration failed", **describe(error))
         return f"{_reason(error)} Then deploy again."

@@ -29,6 +29,18 @@ class NotAuthenticatedError(ClerksyncError):
     """No session token, or one that must be refused."""
 
 
+class UnknownUserError(NotAuthenticatedError):
+    """Clerk, asked by id, does not know the user: a session can outlive its user."""
+
+
+class DeletedUserError(NotAuthenticatedError):
+    """The user was deleted while we were asking for it."""
+
+
+class MissingEmailError(ClerksyncError):
+    """The user has no email at Clerk, and without one it gets no row."""
+
+
 class ForbiddenError(ClerksyncError):
     """A valid session token, used for somebody else."""
 

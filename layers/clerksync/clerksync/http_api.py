@@ -17,6 +17,7 @@ from clerksync.errors import (
     InvalidPayloadError,
     InvalidSettingError,
     InvalidSignatureError,
+    MissingEmailError,
     MissingSettingError,
     NotAuthenticatedError,
 )
@@ -52,6 +53,7 @@ class Response:
 _ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
     InvalidSignatureError: (400, "RejectedSignature"),
     InvalidPayloadError: (400, "RejectedPayload"),
+    MissingEmailError: (400, "RejectedPayload"),
     NotAuthenticatedError: (401, "RejectedToken"),
     ForbiddenError: (403, "RejectedUser"),
     MissingSettingError: (500, "Failed"),
@@ -90,7 +92,9 @@ def http_door(
 
 
 def _refusal(error: Exception, counted_as: str) -> Response:
-    status, counted = _ANSWERS[type(error)]
+    status, counted = next(
+        answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)
+    )
     count(counted_as + counted)
     log = logger.error if status >= 500 else logger.warning
     log("request refused", status=status, **describe(error))

@@ -7,6 +7,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from clerksync import rate_limits
 from clerksync.database import Database
 from clerksync.errors import TableMisfitError
 from clerksync.mapping_file import DEFAULT, FOLDER
@@ -51,9 +52,12 @@ def migrate(
     *,
     schema: str = "public",
     mapping: TableMapping = DEFAULT,
+    default_tier: str = "FREE",
     at_most: float | None = None,
 ) -> list[str]:
     """Apply what is missing, all or nothing; returns the names of what was applied.
+
+    `default_tier` is that of users whom `consume_rate_limit` does not know.
 
     With `at_most`, in seconds, no statement lasts longer, and the database gives up
     on a client that has fallen silent for as long. A lock is waited for half of it, or
@@ -77,7 +81,13 @@ def migrate(
                 names = identifiers(mapping, schema)
                 connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
             _check(misfits(connection, mapping, schema), mapping)
-            return [*applied, *_install_write_path(connection, schema, mapping)]
+            applied += _install_write_path(connection, schema, mapping)
+            if mapping.rate_limits:
+                _check([*rate_limits.misfits(connection, schema)], mapping)
+                applied += rate_limits.install(
+                    connection, mapping, schema, default_tier
+                )
+            return applied
 
     return database.run(work)
 
@@ -89,6 +99,8 @@ def _apply_scripts(
     scripts = [*(resources.files("clerksync") / "migrations").iterdir()]
     if mapping == DEFAULT:
         scripts.append(FOLDER / "default.sql")
+    if not mapping.rate_limits:
+        scripts = [script for script in scripts if script.name != rate_limits.SCRIPT]
     for script in sorted(scripts, key=lambda entry: entry.name):
         if script.name.endswith(".sql") and _is_new(connection, script.name):
             connection.execute(script.read_text("utf-8").encode())
