@@ -7,7 +7,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from clerksync import rate_limits
+from clerksync import rate_limit_sql
 from clerksync.database import Database
 from clerksync.errors import TableMisfitError
 from clerksync.mapping_file import DEFAULT, FOLDER
@@ -83,8 +83,8 @@ def migrate(
             _check(misfits(connection, mapping, schema), mapping)
             applied += _install_write_path(connection, schema, mapping)
             if mapping.rate_limits:
-                _check([*rate_limits.misfits(connection, schema)], mapping)
-                applied += rate_limits.install(
+                _check([*rate_limit_sql.misfits(connection, schema)], mapping)
+                applied += rate_limit_sql.install(
                     connection, mapping, schema, default_tier
                 )
             return applied
@@ -100,7 +100,7 @@ def _apply_scripts(
     if mapping == DEFAULT:
         scripts.append(FOLDER / "default.sql")
     if not mapping.rate_limits:
-        scripts = [script for script in scripts if script.name != rate_limits.SCRIPT]
+        scripts = [script for script in scripts if script.name != rate_limit_sql.SCRIPT]
     for script in sorted(scripts, key=lambda entry: entry.name):
         if script.name.endswith(".sql") and _is_new(connection, script.name):
             connection.execute(script.read_text("utf-8").encode())
