@@ -122,18 +122,18 @@ bench-cold: $(VENV)/bench $(RIC)/ready ## first requests under AWS's emulator; m
 	@$(BIN)/python -m benchmarks.cold_start $(COLD)
 
 # Keeps the versions that are pinned and still allowed: make lock UPGRADE=--upgrade
-UV := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+UV = .venv-lock/bin/uv pip compile --quiet --universal --python-version $(or $(1),3.11) \
 	--generate-hashes --no-annotate --custom-compile-command "make lock"
 lock: ## bring the pinned requirements in line with pyproject.toml
 	@$(PYTHON) -m venv --clear .venv-lock
 	@.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
-	$(UV) $(UPGRADE) pyproject.toml -o layers/clerksync/requirements.txt
-	$(UV) $(UPGRADE) pyproject.toml --extra local -c layers/clerksync/requirements.txt -o requirements/local.txt
-	$(UV) $(UPGRADE) pyproject.toml --extra dev -c layers/clerksync/requirements.txt -o requirements/dev.txt
-	$(UV) $(UPGRADE) pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt
-	$(UV) $(UPGRADE) requirements/sam.in -o requirements/sam.txt
-	$(UV) $(UPGRADE) requirements/dlt.in -o requirements/dlt.txt
-	$(UV) $(UPGRADE) --python-version 3.13 requirements/e2e.in -o requirements/e2e.txt
-	$(UV) $(UPGRADE) requirements/ric.in -o requirements/ric.txt
-	$(UV) $(UPGRADE) -c layers/clerksync/requirements.txt requirements/naive.in -o requirements/naive.txt
+	$(call UV) $(UPGRADE) pyproject.toml -o layers/clerksync/requirements.txt
+	$(call UV) $(UPGRADE) pyproject.toml --extra local -c layers/clerksync/requirements.txt -o requirements/local.txt
+	$(call UV) $(UPGRADE) pyproject.toml --extra dev -c layers/clerksync/requirements.txt -o requirements/dev.txt
+	$(call UV) $(UPGRADE) pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt
+	$(call UV) $(UPGRADE) requirements/sam.in -o requirements/sam.txt
+	$(call UV) $(UPGRADE) requirements/dlt.in -o requirements/dlt.txt
+	$(call UV,3.13) $(UPGRADE) requirements/e2e.in -o requirements/e2e.txt
+	$(call UV) $(UPGRADE) requirements/ric.in -o requirements/ric.txt
+	$(call UV) $(UPGRADE) -c layers/clerksync/requirements.txt requirements/naive.in -o requirements/naive.txt
 	@rm -r .venv-lock

@@ -213,10 +213,21 @@ def _companions(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]
 
 
 def _once(companion: Companion) -> LiteralString:
-    """Only ours is sure to have a unique key."""
+    """For whom a row is missing. Only ours is sure to have a unique key.
+
+    Looked up row by row: an insert would wait for whoever has the companion's row
+    locked, although there is nothing to insert. OR keeps it from becoming a join.
+    """
     if companion.is_rate_limits:
-        return " ON CONFLICT DO NOTHING)"
-    return " WHERE NOT EXISTS (SELECT FROM {table} AS c WHERE c.{key} = w.{reference}))"
+        return (
+            " WHERE w.inserted OR NOT EXISTS ("
+            "SELECT FROM {table} AS c WHERE c.{key} = w.{reference})"
+            " ON CONFLICT DO NOTHING)"
+        )
+    return (
+        " WHERE w.{reference} IS NULL OR NOT EXISTS ("
+        "SELECT FROM {table} AS c WHERE c.{key} = w.{reference}))"
+    )
 
 
 def _own_id(own_id: OwnId | None) -> list[tuple[sql.Identifier, sql.Composable]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
 from clerksync.rate_limits import Decision, consume
@@ -67,3 +68,23 @@ def test_a_later_sync_keeps_tier_and_bucket(
     assert (row["first_name"], row["tier"]) == ("Changed", "TEN")
     assert rows(connection, "rate_limits") == before
     assert consume(database, clerk_id) == Decision(True, 5, 0)
+
+
+@pytest.mark.parametrize("door", ["webhook", "self-sync", "bulk sync"])
+def test_no_door_waits_for_a_request_that_holds_its_bucket(
+    door: str,
+    stub: StubClerk,
+    environment: pytest.MonkeyPatch,
+    database_url: str,
+    connection: psycopg.Connection,
+) -> None:
+    """A token that is taken in a transaction locks the bucket until its end."""
+    clerk_id = stub.create_user(email="noor@example.com")["id"]
+    sync(door, stub, clerk_id)
+    stub.update_user(clerk_id, first_name="Changed")
+    impatient = make_conninfo(database_url, options="-c lock_timeout=1s")
+    environment.setenv("DATABASE_URL", impatient)
+    with connection.transaction():
+        assert consume(connection, clerk_id).allowed
+        sync(door, stub, clerk_id)
+        assert rows(connection)[clerk_id]["first_name"] == "Changed"
