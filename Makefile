@@ -25,7 +25,7 @@ lint: $(VENV)/dev ## ruff and mypy
 
 # npm's own record of what it installed is also the proof that it did.
 CLIENT := clients/react
-NODE_18 := node -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null && npm --version >/dev/null 2>&1
+NODE_18 := node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1
 client: $(CLIENT)/node_modules/.package-lock.json ## the browser's hook: types, tests, build, size
 	@cd $(CLIENT) && npm run --silent lint && npm test --silent && npm run --silent build && npm run --silent size
 
