@@ -30,6 +30,7 @@ export async function syncOnce<Row>(
 
   const tryUntilSynced = async () => {
     for (let attempt = 0; !signal.aborted && !marks().includes(mark); attempt++) {
+      let retryAfter = 0;
       try {
         const user = await syncUser<Row>({
           getToken: (options) => session.getToken(options),
@@ -42,19 +43,20 @@ export async function syncOnce<Row>(
         } catch {}
         tell("onSynced", user);
       } catch (error) {
-        const { retryable, retryAfter } = error as UserSyncError;
         tell("onError", error);
-        if (!retryable) return;
-        // 1, 2, 4, … 300 seconds, up to half of it less by chance.
-        const backoff = Math.min(500 * 2 ** attempt, 150_000) * (1 + Math.random());
-        let timer;
-        await new Promise((resolve) => {
-          timer = setTimeout(resolve, retryAfter + backoff);
-          signal.onabort = resolve;
-          if (!retryAfter) addEventListener("online", resolve, { once: true, signal });
-        });
-        clearTimeout(timer);
+        if (!(error as UserSyncError).retryable) return;
+        retryAfter = (error as UserSyncError).retryAfter;
       }
+      // 1, 2, 4, … 300 seconds, up to half of it less by chance. After a success, too: the
+      // next tab may otherwise have the lock before it sees what this one has stored.
+      const backoff = Math.min(500 * 2 ** attempt, 150_000) * (1 + Math.random());
+      let timer;
+      await new Promise((resolve) => {
+        timer = setTimeout(resolve, retryAfter + backoff);
+        signal.onabort = resolve;
+        if (!retryAfter) addEventListener("online", resolve, { once: true, signal });
+      });
+      clearTimeout(timer);
     }
   };
 

@@ -88,6 +88,17 @@ export function fillStorage(): void {
   vi.spyOn(window, "localStorage", "get").mockReturnValue(full);
 }
 
+/** What is stored is seen `ms` later, as between the processes of a browser's tabs. */
+export function slowStorage(ms: number): void {
+  const slow = new Proxy({} as Storage, {
+    set: (stored, key, value) => {
+      setTimeout(() => Reflect.set(stored, key, value), ms);
+      return true;
+    },
+  });
+  vi.spyOn(window, "localStorage", "get").mockReturnValue(slow);
+}
+
 export function stopBrowser(): void {
   vi.useRealTimers();
   vi.restoreAllMocks();
