@@ -26,10 +26,10 @@ export async function syncOnce<Row>(
   const mark = `\n${endpoint} ${session.id}\n`;
   // What a callback throws is the page's own uncaught error, and disturbs nothing here.
   const tell = (name: keyof Callbacks, value: any) =>
-    queueMicrotask(() => signal.aborted || callbacks.current[name]?.(value));
+    queueMicrotask(() => callbacks.current[name]?.(value));
 
-  const tryUntilSynced = async () => {
-    for (let attempt = 0; !signal.aborted && !marks().includes(mark); attempt++) {
+  const tryUntilDone = async () => {
+    for (let attempt = 0; !signal.aborted && !(done + stored()).includes(mark); attempt++) {
       let retryAfter = 0;
       try {
         const user = await syncUser<Row>({
@@ -37,21 +37,22 @@ export async function syncOnce<Row>(
           endpoint,
           signal,
         });
-        marked = (mark + marks()).slice(0, 999);
+        done += mark;
         try {
-          localStorage[KEY] = marked;
+          localStorage[KEY] = (mark + stored()).slice(0, 999);
         } catch {}
         tell("onSynced", user);
       } catch (error) {
+        if (signal.aborted) return;
         tell("onError", error);
-        if (!(error as UserSyncError).retryable) return;
+        if (!(error as UserSyncError).retryable) done += mark;
         retryAfter = (error as UserSyncError).retryAfter;
       }
-      // 1, 2, 4, … 300 seconds, up to half of it less by chance. After a success, too: the
-      // next tab may otherwise have the lock before it sees what this one has stored.
-      const backoff = Math.min(500 * 2 ** attempt, 150_000) * (1 + Math.random());
+      // 1, 2, 4, … 256 seconds, up to half of it less by chance. When done, too: the next
+      // tab may otherwise have the lock before it sees what this one has stored.
       let timer;
       await new Promise((resolve) => {
+        const backoff = 500 * 2 ** Math.min(attempt, 8) * (1 + Math.random());
         timer = setTimeout(resolve, retryAfter + backoff);
         signal.onabort = resolve;
         if (!retryAfter) addEventListener("online", resolve, { once: true, signal });
@@ -62,24 +63,26 @@ export async function syncOnce<Row>(
 
   try {
     // One tab at a time. The browser passes the lock on when its tab goes away.
-    await navigator.locks.request(KEY + mark, tryUntilSynced);
+    await navigator.locks.request(KEY + mark, tryUntilDone);
   } catch {
     // No locks (not HTTPS), or none for this page (a sandboxed frame).
-    queue = queue ? queue.then(tryUntilSynced) : tryUntilSynced();
+    queue = queue ? queue.then(tryUntilDone) : tryUntilDone();
   }
 }
 
 const KEY = "clerksync";
 
-// Instead of a lock: the components of this page, one after the other.
+/** What this page need not try (again): what it has synced, and what was refused. */
+let done = "";
+
+/** Instead of a lock: the components of this page, one after the other. */
 let queue: Promise<void> | undefined;
 
-// What was synced: the newest first, kept by the page where storage is refused.
-let marked = "";
-
-function marks(): string {
+/** What was synced in any tab, the newest first. */
+function stored(): string {
   try {
-    marked = localStorage[KEY] ?? marked;
-  } catch {}
-  return marked;
+    return localStorage[KEY] ?? "";
+  } catch {
+    return "";
+  }
 }

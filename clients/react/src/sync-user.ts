@@ -25,7 +25,7 @@ export class UserSyncError extends Error {
     message: string,
     /** The HTTP status; 401 also when there is no token, 0 when there was no answer. */
     readonly status: number,
-    /** Milliseconds that the server asked to wait, at most a day; or 0. */
+    /** Milliseconds that the server asked to wait, or 0. */
     readonly retryAfter = 0,
     cause?: unknown,
   ) {
@@ -57,7 +57,7 @@ export async function syncUser<Row = UserRow>({
 
   const post = async (options?: { skipCache: boolean }) => {
     const token = await Promise.race([ended, getToken(options)]);
-    if (!token) throw new UserSyncError("No session token", 401);
+    if (!token) throw new UserSyncError("No token", 401);
     return fetch(endpoint, {
       method: "POST",
       headers: { Authorization: `Bearer ${token}` },
@@ -70,11 +70,11 @@ export async function syncUser<Row = UserRow>({
     if (response.status === 401) response = await post({ skipCache: true });
     const answer = await response.json().catch(() => null);
     if (response.ok && answer?.user) return answer.user;
-    const seconds = Math.abs(Number(response.headers.get("Retry-After"))) || 0;
     throw new UserSyncError(
       `${endpoint} answered ${response.status}: ${answer?.error ?? "no user"}`,
       response.status,
-      Math.min(seconds * 1000, 86_400_000),
+      // Seconds. From 2^31 ms on, a timer fires at once.
+      Math.min(Math.abs(Number(response.headers.get("Retry-After"))) * 1000 || 0, 1e9),
     );
   } catch (cause) {
     signal?.throwIfAborted();

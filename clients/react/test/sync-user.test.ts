@@ -75,11 +75,11 @@ describe("syncUser", () => {
     expect(await failure()).toMatchObject({ status, retryable: true, retryAfter: 0 });
   });
 
-  it("tells how long the server asked to wait, at most a day", async () => {
+  it("tells how long the server asked to wait, as long as a timer can", async () => {
     for (const [header, ms] of [
       ["7", 7000],
       ["0", 0],
-      ["9999999999", 86_400_000],
+      ["9999999999", 1_000_000_000],
       ["-5", 5000],
       ["Thu, 26 Nov 2026 12:01:30 GMT", 0],
     ] as const) {

@@ -153,7 +153,7 @@ describe("a failure", () => {
     clerk.signIn("sess_1");
     endpoint.script = Array.from({ length: 12 }, () => answer);
     await openTab(clerk, { onSynced, onError });
-    for (const [i, seconds] of [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300].entries()) {
+    for (const [i, seconds] of [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256, 256].entries()) {
       await settle(seconds * 1000 - 1);
       expect(endpoint.posts).toHaveLength(i + 1);
       expect(onSynced).not.toHaveBeenCalled();
@@ -218,6 +218,19 @@ describe("a failure", () => {
     expect(onError).toHaveBeenCalledTimes(1);
     clerk.signIn("sess_2");
     await settle();
+    expect(endpoint.posts).toHaveLength(2);
+  });
+
+  it("that is final is so for all components of the page, and for those to come", async () => {
+    clerk.signIn("sess_1");
+    endpoint.script = [() => refused(400)];
+    const tab = await openTab(clerk, { components: 3, strict: true });
+    await settle(3_600_000);
+    tab.rerender({ enabled: false });
+    tab.rerender({ enabled: true });
+    await settle(3_600_000);
+    expect(endpoint.posts).toHaveLength(1);
+    await openTab(clerk);
     expect(endpoint.posts).toHaveLength(2);
   });
 
