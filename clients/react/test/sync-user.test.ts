@@ -92,6 +92,7 @@ describe("syncUser", () => {
     ["a page", () => new Response("<!doctype html>")],
     ["other JSON", () => Response.json({ hello: "world" })],
     ["null", () => Response.json(null)],
+    ["what comes with an error", () => Response.json({ user: ROW }, { status: 400 })],
     ["nothing", () => new Response(null, { status: 204 })],
   ])("does not take %s for a row", async (_, answer) => {
     endpoint.script = [answer];

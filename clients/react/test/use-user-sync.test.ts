@@ -134,13 +134,15 @@ describe("a sign-out", () => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  it("ends the waiting for another attempt", async () => {
-    clerk.signIn("sess_1");
+  it("ends the waiting for another attempt, and asks for no further token", async () => {
+    const getToken = vi.fn(clerk.signIn("sess_1").getToken);
+    clerk.session!.getToken = getToken;
     endpoint.script = [() => refused(500)];
     await openTab(clerk);
     clerk.signOut();
     await settle(3_600_000);
     expect(endpoint.posts).toHaveLength(1);
+    expect(getToken).toHaveBeenCalledTimes(1);
   });
 });
 
