@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint sam sam-validate e2e bench bench-cold lock
+.PHONY: demo dev test lint client sam sam-validate e2e bench bench-cold lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -22,6 +22,18 @@ lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# npm's own record of what it installed is also the proof that it did.
+CLIENT := clients/react
+NODE_18 := node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1
+client: $(CLIENT)/node_modules/.package-lock.json ## the browser's hook: types, tests, build, size
+	@cd $(CLIENT) && npm run --silent lint && npm test --silent && npm run --silent build && npm run --silent size
+
+$(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package.json $(CLIENT)/package-lock.json
+	@$(NODE_18) || { echo "make client needs Node 18 or newer, with npm. On Debian and Ubuntu: apt-get install nodejs npm"; exit 1; }
+	@echo "installing $(CLIENT)/package-lock.json into $(CLIENT)/node_modules"
+	@cd $(CLIENT) && npm ci --silent
+	@touch $@
 
 bench: $(VENV)/bench $(DLT)/ready ## all numbers, measured anew; see make bench BENCH=--help
 	@$(BIN)/python -m benchmarks $(BENCH)
