@@ -7,7 +7,7 @@ import sys
 import typer
 
 from clerksync.observability import logger
-from local.commands import calling, rate_limits, serving, syncing
+from local.commands import calling, looking, rate_limits, seeding, serving, syncing
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +22,9 @@ for command in (
     syncing.sync_user,
     rate_limits.tier,
     rate_limits.rate_limit,
+    looking.status,
+    looking.doctor,
+    seeding.seed,
     calling.invoke,
     calling.sign,
     serving.demo,

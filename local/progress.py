@@ -16,7 +16,12 @@ from rich.table import Table
 
 from clerksync.bulk_run import Report
 
-_LABELS = {"fetch": "reading Clerk", "sweep": "proving orphans"}
+_LABELS = {
+    "emails": "looking at users",
+    "fetch": "reading Clerk",
+    "seed": "making users",
+    "sweep": "proving orphans",
+}
 _SECONDS_BETWEEN_LINES = 2.0
 
 _COUNTED = (
@@ -29,6 +34,7 @@ _COUNTED = (
     "email_conflicts",
     "orphans_found",
     "deleted",
+    "deletions_blocked",
     "requests",
     "windows",
     "users_per_second",
@@ -44,8 +50,8 @@ Advance = Callable[[str, int, int], None]
 
 
 @contextmanager
-def shown_progress(console: Console) -> Iterator[Advance]:
-    """Gives the function that bulk sync tells of its progress."""
+def shown_progress(console: Console, *, transient: bool = False) -> Iterator[Advance]:
+    """Gives the function that is told of progress; a transient bar goes when done."""
     if not console.is_terminal:
         yield _lines(console)
         return
@@ -55,7 +61,7 @@ def shown_progress(console: Console) -> Iterator[Advance]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, transient=transient) as progress:
         tasks = {}
 
         def advance(phase: str, done: int, total: int) -> None:
@@ -79,6 +85,14 @@ def _lines(console: Console) -> Advance:
             console.print(line, highlight=False)
 
     return advance
+
+
+def span(seconds: float) -> str:
+    """A length of time for people: in the largest unit of which it has two."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def show_report(console: Console, report: Report) -> None:

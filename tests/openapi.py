@@ -38,6 +38,13 @@ def assert_answer(method: str, path: str, status: int, answer: Any) -> None:
     _assert_valid(specification, response["content"], answer)
 
 
+def assert_request(method: str, path: str, body: Any) -> None:
+    """Assert that the specification knows such a body of a request."""
+    specification = _specification(_BACKEND_API)
+    request = specification["paths"][path][method]["requestBody"]
+    _assert_valid(specification, request["content"], body)
+
+
 def assert_event(event: dict[str, Any]) -> None:
     """Assert that the specification knows such a webhook event."""
     specification = _specification(_WEBHOOKS)

@@ -84,7 +84,8 @@ def clerksync_on_a_terminal(
 ) -> tuple[int, str]:
     """Exit code, and what the terminal was sent."""
     ours, theirs = pty.openpty()
-    environment = clean_environment(TERM="xterm-256color", COLUMNS="100", **settings)
+    terminal = {"TERM": "xterm-256color", "COLUMNS": "100"}
+    environment = clean_environment(**terminal | settings)
     with subprocess.Popen(  # noqa: S603 - our own command
         [COMMAND, *arguments],
         cwd=cwd,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from clerksync.clerk_user import ClerkUser
 from clerksync.database import Database
+from clerksync.deletion import delete_user
 from clerksync.errors import (
     InvalidSettingError,
     InvalidSignatureError,
@@ -61,7 +62,8 @@ def apply(event: WebhookEvent) -> str:
         count("EmailConflicts", outcome.email_conflicts)
         return outcome.action
     if event.deleted_id is not None:
-        users.delete([event.deleted_id])
+        logger.append_keys(clerk_id=event.deleted_id)
+        delete_user(users, event.deleted_id)
         return "deleted"
     return "ignored"
 

@@ -25,7 +25,7 @@ def invented_users(count: int, seed: int, rng: random.Random) -> Iterator[JSON]:
     address that stands before the primary one, and one in twenty shares its
     millisecond of creation with the user before.
     """
-    first_names, last_names = _names(seed) if count else ([], [])
+    first_names, last_names = invented_names(seed) if count else ([], [])
     created_at = _UNTIL_MS - rng.randrange(_SPAN_MS)
     for number in range(count):
         if rng.random() >= 1 / 20:
@@ -65,7 +65,8 @@ def _identifiers(number: int, rng: random.Random) -> dict[str, Any]:
 
 
 @cache
-def _names(seed: int) -> tuple[list[str], list[str]]:
+def invented_names(seed: int) -> tuple[list[str], list[str]]:
+    """Return first and last names of many languages to choose from."""
     # A few hundred names are drawn once: asking Faker for each user would take longer
     # than everything else together.
     faker = Faker(_LOCALES)

@@ -143,6 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         half = answer.body[: len(answer.body) // 2]
         promised = half if answer.cut == "json" else answer.body
         self.send_response_only(answer.status)
+        self.send_header("Date", self.date_time_string())
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(promised)))
         for name, value in answer.headers.items():

@@ -100,6 +100,16 @@ def test_a_sign_up_at_the_stub_arrives_as_a_webhook(
     assert rows(table)[user["id"]]["email"] == "new@example.com"
 
 
+def test_users_that_are_seeded_arrive_as_webhooks(
+    dev: Dev, table: psycopg.Connection
+) -> None:
+    """From another terminal, in the same folder."""
+    done = clerksync_here("seed", "--users", "4", "--seed", "7", cwd=dev.folder)
+    assert done.stdout.splitlines()[-1] == "4 users made."
+    emails = {f"seed7-user{n}+clerk_test@example.com" for n in range(4)}
+    assert eventually(lambda: emails <= {row["email"] for row in rows(table).values()})
+
+
 def test_a_webhook_that_is_signed_in_the_shell_is_taken(
     dev: Dev, table: psycopg.Connection
 ) -> None:

@@ -81,6 +81,8 @@ class Report:
     unchanged: int = 0
     skipped: int = 0
     deleted: int = 0
+    deletions_blocked: int = 0
+    """Users gone from Clerk whom the application's own tables hold fast."""
     failed: int = 0
     email_conflicts: int = 0
     orphans_found: int = 0

@@ -4,18 +4,21 @@ them (reconcile.py), or many that share one run (distributed_run.py)."""
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from clerksync.bulk_run import BulkSyncRequest, Progress, Report, ignore, ms_since
 from clerksync.bulk_writer import BulkWriter
 from clerksync.clerk_api import ClerkApi
 from clerksync.companions import restore_companions
 from clerksync.database import Database
+from clerksync.errors import UNBLOCK
 from clerksync.orphan_sweep import Sweep, note_unknown, sweep_orphans
 from clerksync.rate_limiter import limit_of
 from clerksync.run_ledger import Run, RunLedger
 from clerksync.settings import Settings
 from clerksync.user_table import UserTable
+
+_OBSTACLES_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +179,14 @@ class BulkSteps:
                 f"{self._setup.max_orphan_ratio:g} that a "
                 "run may delete. None was deleted. If they are really gone, use force.",
             )
-        if sweep.failed:
-            reason = f"{len(sweep.failed)} users could not be deleted, see the log."
-            report.fall_short("partial", reason)
+        report.deletions_blocked = sweep.blocked
+        if sweep.blocked:
+            named = ", ".join(sorted(sweep.obstacles)[:_OBSTACLES_NAMED])
+            report.fall_short(
+                "partial",
+                f"{sweep.blocked} users could not be deleted: blocked by {named}. "
+                f"{UNBLOCK} The log names the users.",
+            )
 
     def finish(self, checkpoint: dict[str, Any] | None = None) -> None:
         """Round the report off, and record it."""

@@ -1,5 +1,12 @@
 """Everything that clerksync raises on purpose. A door maps each to one status."""
 
+from typing import Final
+
+UNBLOCK: Final = (
+    "Let the user go there: ON DELETE CASCADE or SET NULL for a foreign key (clerksync "
+    "doctor shows how), or delete the rows that hold it."
+)
+
 
 class ClerksyncError(Exception):
     """Base of all below; its message says what to do next and holds no secret."""
@@ -75,6 +82,14 @@ class SchemaOutdatedError(ClerksyncError):
 
 class TableMisfitError(ClerksyncError):
     """A table was there before, and the write path cannot use it."""
+
+
+class DeletionBlockedError(ClerksyncError):
+    """A rule of the application's own tables stands against deleting a user."""
+
+    def __init__(self, obstacle: str) -> None:
+        super().__init__(f"The deletion is blocked by {obstacle}. {UNBLOCK}")
+        self.obstacle = obstacle
 
 
 class DatabaseUnreachableError(ClerksyncError):

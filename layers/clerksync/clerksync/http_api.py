@@ -85,7 +85,8 @@ def http_door(
             )
         finally:
             flush_metrics()
-            logger.remove_keys(["svix_id"])  # the next request is another delivery
+            # The next request is another delivery, about another user.
+            logger.remove_keys(["svix_id", "clerk_id"])
         return _as_payload(response)
 
     return handler

@@ -12,11 +12,18 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from clerksync.errors import (
     ClerksyncError,
     DatabaseUnreachableError,
+    DeletionBlockedError,
     SchemaOutdatedError,
 )
 
 # The stack's name in Lambda: metrics of two stacks in one account stay apart.
 _SERVICE: Final = os.environ.get("POWERTOOLS_SERVICE_NAME") or "clerksync"
+
+_AT_DATABASE: Final = (
+    DatabaseUnreachableError,
+    DeletionBlockedError,
+    SchemaOutdatedError,
+)
 
 logger: Final = Logger(service=_SERVICE)
 metrics: Final = Metrics(namespace="clerksync", service=_SERVICE)
@@ -31,10 +38,13 @@ def count_milliseconds(name: str, value: float) -> None:
 
 
 def count_failure(error: BaseException) -> None:
-    """Count what goes wrong at the database, as DatabaseErrors."""
-    at_database = (psycopg.Error, DatabaseUnreachableError, SchemaOutdatedError)
-    if isinstance(error, at_database):
+    """Count what goes wrong at the database, as DatabaseErrors; a deletion that is
+    blocked also as DeletionsBlocked, with the name of what blocks it beside it."""
+    if isinstance(error, (psycopg.Error, *_AT_DATABASE)):
         count("DatabaseErrors")
+    if isinstance(error, DeletionBlockedError):
+        count("DeletionsBlocked")
+        metrics.add_metadata(key="blocked_by", value=error.obstacle)
 
 
 def tell_run(report: Mapping[str, Any]) -> None:
@@ -80,8 +90,11 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
     if isinstance(error, ClerksyncError):
         description["reason"] = str(error)
-    if isinstance(error, psycopg.Error):
-        description["sqlstate"] = error.sqlstate
-        description["constraint"] = error.diag.constraint_name
-        description["column"] = error.diag.column_name
+    # What Postgres said may stand behind an error of our own.
+    said = error if isinstance(error, psycopg.Error) else error.__cause__
+    if isinstance(said, psycopg.Error):
+        description["sqlstate"] = said.sqlstate
+        description["table"] = said.diag.table_name
+        description["constraint"] = said.diag.constraint_name
+        description["column"] = said.diag.column_name
     return description

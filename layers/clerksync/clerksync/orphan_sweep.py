@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
 from clerksync.bulk_run import ms_since
 from clerksync.clerk_api import ClerkApi
 from clerksync.clerk_user import IDS_LIMIT
 from clerksync.database import Database
+from clerksync.deletion import BLOCKED, obstacle
 from clerksync.observability import describe, logger
 from clerksync.outcome import Outcome
 from clerksync.run_ledger import Run
@@ -70,8 +71,10 @@ class Sweep:
     orphans: int = 0
     """Candidates that Clerk, asked by id, did not know."""
     deleted: int = 0
-    failed: list[str] = field(default_factory=list)
-    """Orphans that the database would not let go."""
+    blocked: int = 0
+    """Orphans that the application's own tables hold fast."""
+    obstacles: set[str] = field(default_factory=set)
+    """What holds them: tables and constraints."""
     missed: Outcome = field(default_factory=Outcome)
     """Candidates that Clerk knew all the same: what became of them."""
     missed_count: int = 0
@@ -159,10 +162,11 @@ def delete_orphans(
         return
     try:
         sweep.deleted += users.delete(orphans, unless_synced_since=unless_synced_since)
-    except (psycopg.IntegrityError, errors.RaiseException) as error:
+    except BLOCKED as error:
         if len(orphans) == 1:
             logger.error("user not deleted", clerk_id=orphans[0], **describe(error))
-            sweep.failed.extend(orphans)
+            sweep.blocked += 1
+            sweep.obstacles.add(obstacle(error))
             return
         middle = len(orphans) // 2
         for half in (orphans[:middle], orphans[middle:]):

@@ -68,7 +68,7 @@ class SessionVerifier:
                 or header.get("typ", "JWT").upper() != "JWT"
             ):
                 raise NotAuthenticatedError(_REFUSED)
-            key = _public_key(pem) if pem else self._key(header, jwks_url)
+            key = public_key(pem) if pem else self._key(header, jwks_url)
             claims = jwt.decode(
                 token,
                 key,
@@ -90,7 +90,7 @@ class SessionVerifier:
         unknown = kid not in self._keys
         if age > _JWKS_TTL_SECONDS or (unknown and age > _JWKS_PAUSE_SECONDS):
             try:
-                self._keys = _rsa_keys(self._fetch_jwks(jwks_url))
+                self._keys = rsa_keys(self._fetch_jwks(jwks_url))
             except ClerkUnavailableError:
                 # Keys live for years: an old one is better than nobody signed in.
                 if unknown or age == float("inf"):
@@ -124,7 +124,8 @@ def _check_claims(claims: Mapping[str, Any], parties: frozenset[str]) -> None:
 
 
 @lru_cache(maxsize=4)
-def _public_key(pem: str) -> "RSAPublicKey":
+def public_key(pem: str) -> "RSAPublicKey":
+    """Raises InvalidSettingError for anything but an RSA public key."""
     from cryptography.hazmat.primitives.asymmetric.rsa import (  # noqa: PLC0415 - see above
         RSAPublicKey,
     )
@@ -142,7 +143,8 @@ def _public_key(pem: str) -> "RSAPublicKey":
     return key
 
 
-def _rsa_keys(jwks: Mapping[str, Any]) -> dict[str, "RSAPublicKey"]:
+def rsa_keys(jwks: Mapping[str, Any]) -> dict[str, "RSAPublicKey"]:
+    """The keys of a JSON Web Key Set by their ids."""
     from jwt import PyJWK, PyJWTError  # noqa: PLC0415 - see above
 
     keys = {}

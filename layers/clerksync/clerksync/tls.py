@@ -21,7 +21,7 @@ def tls_parameters(given: Mapping[str, str]) -> dict[str, str]:
     """
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
     hosts = (given.get("host") or given.get("hostaddr") or "").split(",")
-    if mode is None and all(_is_here(host) for host in hosts):
+    if mode is None and all(is_here(host) for host in hosts):
         return {}
     added = {} if mode else {"sslmode": "verify-full"}
     root = given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
@@ -31,7 +31,8 @@ def tls_parameters(given: Mapping[str, str]) -> dict[str, str]:
     return added
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether that is this machine, or a socket on it."""
     return host in {"", "localhost", "::1"} or host.startswith(("/", "@", "127."))
 
 

@@ -64,7 +64,7 @@ def verify_signature(
         raise InvalidSignatureError(message)
     # One signature at a time: a malformed one must not hide a good one behind it, nor
     # one malformed secret another.
-    verifiers = [_verifier(secret) for secret in secrets]
+    verifiers = [verifier_of(secret) for secret in secrets]
     for verifier in filter(None, verifiers):
         for signature in signed["signature"].split(" ")[:_MAX_SIGNATURES]:
             if _is_signed(verifier, body, signed | {"signature": signature}):
@@ -78,7 +78,8 @@ def verify_signature(
     )
 
 
-def _verifier(secret: str) -> Webhook | None:
+def verifier_of(secret: str) -> Webhook | None:
+    """None for what is no signing secret."""
     if not secret.startswith("whsec_"):
         return None
     try:

@@ -1,0 +1,41 @@
+"""Every check, in the order in which they are made and shown."""
+
+from typing import Final
+
+from local.doctor import (
+    clerk,
+    database,
+    foreign_keys,
+    rights,
+    settings,
+    tables,
+    tokens,
+)
+from local.doctor.examination import Check
+
+_TABLES: Final = ("database", "mapping", "rights")
+
+CHECKS: Final = (
+    Check("secret", settings.secret),
+    Check("settings", settings.well_formed, ("secret",)),
+    Check("secret key", clerk.secret_key, ("secret",)),
+    Check("instance", clerk.instance, ("secret key",)),
+    Check("clock of Clerk", clerk.clock),
+    Check("emails at Clerk", clerk.emails, ("secret key",)),
+    Check("webhook secret", tokens.webhook_secret, ("secret",)),
+    Check("issuer", tokens.issuer, ("secret key",)),
+    Check("JWT key", tokens.jwt_key, ("secret",)),
+    Check("origins", tokens.origins, ("secret key",)),
+    Check("database", database.reachable, ("secret",)),
+    Check("TLS", database.tls, ("database",)),
+    Check("server", database.server, ("database",)),
+    Check("clock of Postgres", database.clock, ("database",)),
+    Check("mapping", tables.mapping, ("secret",)),
+    Check("rights", rights.rights, ("database", "mapping")),
+    Check("schema", tables.schema, _TABLES),
+    Check("table", tables.fit, _TABLES),
+    Check("foreign keys", foreign_keys.foreign_keys, ("server", *_TABLES)),
+    Check("emails in table", tables.emails, _TABLES),
+    Check("owner", tables.owner, ("secret key", "schema")),
+    Check("last run", tables.last_run, ("schema",)),
+)

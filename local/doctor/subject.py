@@ -1,0 +1,109 @@
+"""What is examined: settings, Clerk and the database, as the functions see them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cached_property
+from typing import Any, Final, LiteralString, Self
+
+from psycopg import sql
+
+from clerksync import table_mapping
+from clerksync.clerk_api import ClerkApi, Instance, Patience
+from clerksync.database import Database
+from clerksync.settings import Settings
+from clerksync.table_mapping import TableMapping
+from local.progress import Advance
+
+# Somebody is waiting, and a failure that passes is no finding.
+_PATIENCE: Final = Patience(retries=2, longest_wait_seconds=30, timeout_seconds=10)
+
+
+class ReadableSettings(Settings):
+    """Settings that can also be read as they stand there."""
+
+    def text(self, name: str) -> str | None:
+        return self._text(name)
+
+    def in_secret(self) -> Mapping[str, str]:
+        """What the secret holds that CLERKSYNC_SECRET_ID names, if it names one."""
+        return self._secret("CLERKSYNC_SECRET_ID") or {}
+
+
+class Subject:
+    """What the checks look at. What is asked for twice is asked once."""
+
+    def __init__(
+        self,
+        *,
+        own: bool,
+        progress: Callable[[], AbstractContextManager[Advance]],
+    ) -> None:
+        self.own = own
+        """Whether it is the user's own Clerk and database."""
+        self.progress = progress
+        self.settings = ReadableSettings()
+        self.database = Database.from_settings(self.settings)
+        self.clerk = ClerkApi(self.settings, _PATIENCE)
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, *, own: bool, progress: Callable[[], AbstractContextManager[Advance]]
+    ) -> Iterator[Self]:
+        subject = cls(own=own, progress=progress)
+        with closing(subject.database):
+            yield subject
+
+    @cached_property
+    def instance(self) -> Instance:
+        return self.clerk.instance()
+
+    @cached_property
+    def mapping(self) -> TableMapping:
+        return table_mapping.DEFAULT
+
+    @cached_property
+    def schema(self) -> str:
+        return self.settings.schema
+
+    @property
+    def schemas(self) -> list[str]:
+        """Where the target table is, and where clerksync's own are."""
+        return [self.schema]
+
+    @property
+    def names(self) -> Mapping[str, sql.Composable]:
+        return table_mapping.identifiers(self.mapping, self.schema)
+
+    @property
+    def target(self) -> str:
+        """The target table, quoted, as regclass reads it."""
+        return self.names["users"].as_string()
+
+    @property
+    def companions(self) -> list[str]:
+        return [self.names["companion"].as_string()]
+
+    def own_table(self, name: str) -> str:
+        return sql.Identifier(self.schema, name).as_string()
+
+    def rows(
+        self,
+        query: LiteralString | sql.Composed,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Ask the database; names left open in the query are those of the mapping."""
+        if isinstance(query, str):
+            query = sql.SQL(query).format(**self.names)
+        return self.database.run(
+            lambda connection: connection.execute(query, parameters).fetchall()
+        )
+
+    def row(
+        self,
+        query: LiteralString | sql.Composed,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, ...]:
+        """The same for what always gives one row."""
+        (row,) = self.rows(query, parameters)
+        return row

@@ -1,0 +1,158 @@
+"""Checks of the tables, and of what they hold."""
+
+from importlib import resources
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg import errors, sql
+
+from clerksync.errors import SchemaOutdatedError
+from clerksync.run_ledger import RunLedger
+from clerksync.table_fit import misfits
+from clerksync.write_path import build
+from local.doctor.examination import Verdicts, ok, skipped, warning, wrong
+from local.doctor.subject import Subject
+from local.progress import span
+
+_DAY_SECONDS: Final = 86_400
+_AT_MOST: Final = "30s"
+_APPLIED: LiteralString = "SELECT name FROM {}"
+_THERE: LiteralString = """
+    SELECT p.proname
+    FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname = %(schema)s AND p.proname = ANY (%(names)s)
+"""
+# Clerk knows no upper and lower case in addresses.
+_DUPLICATES: LiteralString = """
+    SELECT count(*) FILTER (WHERE in_one_spelling), count(*)
+    FROM (
+        SELECT count(*) > count(DISTINCT u.{email}) AS in_one_spelling
+        FROM {users} AS u
+        WHERE u.{email} IS NOT NULL
+        GROUP BY lower(u.{email}::text)
+        HAVING count(*) > 1
+    ) AS addresses
+"""
+_SHOW_DUPLICATES: LiteralString = (
+    "SELECT lower({email}), array_agg({key}) FROM {users}"
+    " GROUP BY 1 HAVING count(*) > 1;"
+)
+_LAST_RUN: LiteralString = """
+    SELECT mode, status, report ->> 'reason',
+           extract(epoch FROM now() - started_at)::float8
+    FROM {runs}
+    WHERE NOT dry_run AND mode <> 'user'
+    ORDER BY started_at DESC
+    LIMIT 1
+"""
+
+
+def mapping(subject: Subject) -> Verdicts:
+    """It can be read; whether the table is like that is another question."""
+    yield ok(f"Users are written to {subject.target}.")
+
+
+def schema(subject: Subject) -> Verdicts:
+    """Everything that `migrate` brings is there, as this code has it."""
+    folder = resources.files("clerksync") / "migrations"
+    scripts = {e.name for e in folder.iterdir() if e.name.endswith(".sql")}
+    functions = {f.name for f in build(subject.mapping, subject.schema).functions}
+    ledger = sql.Identifier(subject.schema, "clerksync_migrations")
+    applied = {name for (name,) in subject.rows(sql.SQL(_APPLIED).format(ledger))}
+    if not scripts | functions <= applied:
+        raise SchemaOutdatedError
+    parameters = {"schema": subject.schema, "names": list(functions)}
+    dropped = sorted(functions - {name for (name,) in subject.rows(_THERE, parameters)})
+    for name in dropped:
+        yield wrong(
+            f"The function {name} was dropped: DELETE FROM {ledger.as_string()} WHERE "
+            f"name = '{name}'; then run clerksync migrate."
+        )
+    newer = sorted(n for n in applied - scripts if n.endswith(".sql"))
+    if newer:
+        yield warning(
+            f"The database is ahead of this code, by {', '.join(newer)}: use the newer "
+            "code here too."
+        )
+    elif not dropped:
+        yield ok("It is up to date.")
+
+
+def fit(subject: Subject) -> Verdicts:
+    """The table is such that the write path can use it."""
+    mapping, schema = subject.mapping, subject.schema
+    found = subject.database.run(lambda c: list(misfits(c, mapping, schema)))
+    for misfit in found:
+        yield wrong(misfit.reason)
+    if not found:
+        yield ok("It fits the mapping.")
+
+
+def emails(subject: Subject) -> Verdicts:
+    """No address is there twice, whatever its upper and lower case."""
+    names = subject.names
+
+    def work(connection: psycopg.Connection) -> tuple[int, int]:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = '{_AT_MOST}'".encode())
+            query = sql.SQL(_DUPLICATES).format(**names)
+            exactly, all_in_all = connection.execute(query).fetchall()[0]
+            return exactly, all_in_all
+
+    try:
+        exactly, all_in_all = subject.database.run(work)
+    except SchemaOutdatedError:
+        yield skipped("Waits for: table.")
+        return
+    except errors.QueryCanceled:
+        yield skipped(f"Waits for a faster answer: there was none in {_AT_MOST}.")
+        return
+    look = sql.SQL(_SHOW_DUPLICATES).format(**names).as_string()
+    if exactly:
+        yield wrong(
+            f"{exactly:,} addresses are there more than once: let each have one row. "
+            f"{look}"
+        )
+    if in_cases := all_in_all - exactly:
+        yield warning(
+            f"{in_cases:,} addresses are there more than once, but for upper and lower "
+            f"case, of which Clerk knows no difference: let each have one row. {look}"
+        )
+    if not all_in_all:
+        yield ok("No address is there twice.")
+
+
+def owner(subject: Subject) -> Verdicts:
+    """The key's instance is the one whose users the table holds, by the ledger."""
+    ours = subject.instance.id
+    theirs = RunLedger(subject.database, subject.schema).accepted_instance()
+    if theirs in {None, ours}:
+        yield ok("No other instance's users are in the table.")
+    else:
+        yield wrong(
+            f"The table holds the users of {theirs}, and CLERK_SECRET_KEY belongs to "
+            f"{ours}: bulk runs are refused. Take the right key or, if the change is "
+            "meant, clerksync sync --force, which deletes the users of the old one."
+        )
+
+
+def last_run(subject: Subject) -> Verdicts:
+    """When it was, and how it ended."""
+    runs = subject.rows(_LAST_RUN)
+    if not runs:
+        yield warning("There was none: clerksync sync fills the table.")
+        return
+    ((mode, status, reason, age),) = runs
+    began = f"{span(age)} ago"
+    if status == "running":
+        yield ok(f"It began {began} ({mode}) and runs, as far as the ledger knows.")
+    elif status != "completed":
+        yield warning(f"It began {began} ({mode}) and ended {status}. {reason or ''}")
+    elif age > _DAY_SECONDS:
+        yield warning(
+            f"It was {began} ({mode}), and completed. Deletions that webhooks missed "
+            "wait for the next: run clerksync sync every night."
+        )
+    else:
+        yield ok(f"It was {began} ({mode}), and completed.")
