@@ -20,7 +20,7 @@ CHECKS: Final = (
     Check("settings", settings.well_formed, ("secret",)),
     Check("secret key", clerk.secret_key, ("secret",)),
     Check("instance", clerk.instance, ("secret key",)),
-    Check("clock of Clerk", clerk.clock),
+    Check("clock of Clerk", clerk.clock, ("secret",)),
     Check("emails at Clerk", clerk.emails, ("secret key",)),
     Check("webhook secret", tokens.webhook_secret, ("secret",)),
     Check("issuer", tokens.issuer, ("secret key",)),

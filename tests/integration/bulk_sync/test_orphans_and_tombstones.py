@@ -148,7 +148,7 @@ def test_a_user_who_cannot_be_written_in_the_sweep_keeps_the_run_incomplete(
 def test_a_deletion_that_a_foreign_key_blocks_fails_for_that_user_only(
     bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
 ) -> None:
-    """The others go, and the run says that it is not complete."""
+    """The others go; it is counted, and the run says what blocks it."""
     bulk()
     gone = sorted(shown(stub))[:3]
     connection.execute("CREATE TABLE orders (user_id text REFERENCES users)")
@@ -158,6 +158,8 @@ def test_a_deletion_that_a_foreign_key_blocks_fails_for_that_user_only(
             stub.delete_user(clerk_id)
         report = bulk()
         assert (report.status, report.deleted) == ("partial", 2)
+        assert (report.deletions_blocked, report.orphans_found) == (1, 3)
+        assert "blocked by orders.orders_user_id_fkey. " in str(report.reason)
         assert set(gone) & rows(connection).keys() == {gone[1]}
     finally:
         connection.execute("DROP TABLE orders")

@@ -26,6 +26,7 @@ KEYS = {
     "unchanged": int,
     "skipped": int,
     "deleted": int,
+    "deletions_blocked": int,
     "failed": int,
     "email_conflicts": int,
     "orphans_found": int,

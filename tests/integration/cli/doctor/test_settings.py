@@ -3,6 +3,14 @@
 import pytest
 
 from tests.integration.cli.doctor.examining import Doctor
+from tests.secrets import kept_secret
+
+# clerksync_here clears what moto has set.
+AWS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
 
 
 def test_settings_that_can_be_read_are_counted(doctor: Doctor) -> None:
@@ -93,3 +101,31 @@ def test_names_of_others_are_left_alone(doctor: Doctor) -> None:
     """Front ends have settings that begin with CLERK_ too."""
     examined = doctor(CLERK_SIGN_IN_URL="/sign-in", NEXT_PUBLIC_CLERK_X="1")
     assert examined.level("settings") == "ok"
+
+
+def test_settings_of_a_secret_are_looked_at_as_well(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count as set, and may be misspelt there."""
+    with kept_secret(monkeypatch) as secret:
+        secret.holds(**doctor.settings, CLERKSYNC_WORKER="4", CLERKSYNC_WORKERS="4")
+        examined = Doctor(doctor.folder, AWS)(CLERKSYNC_SECRET_ID="clerksync")
+    assert examined.code == 0
+    told = "The secret that CLERKSYNC_SECRET_ID names was read: 7 values."
+    assert examined.one("secret") == ("ok", told)
+    unknown, readable = examined.of("settings")
+    assert unknown[1].startswith("CLERKSYNC_WORKER is no setting")
+    assert readable == ("ok", "7 are set, and can be read.")
+
+
+def test_a_secret_that_cannot_be_read_is_told_once(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else waits for it."""
+    with kept_secret(monkeypatch):
+        examined = Doctor(doctor.folder, AWS)(CLERKSYNC_SECRET_ID="other")
+    assert examined.wrong == {"secret"}
+    assert "CLERKSYNC_SECRET_ID" in examined.one("secret")[1]
+    assert {f["level"] for f in examined.findings} == {"wrong", "skipped"}
+    for check in ("settings", "secret key", "webhook secret", "database", "mapping"):
+        assert examined.one(check) == ("skipped", "Waits for: secret.")
