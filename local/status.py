@@ -13,7 +13,6 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
-from clerksync import table_mapping
 from clerksync.clerk_api import INTERACTIVE, ClerkApi
 from clerksync.database import Database
 from clerksync.errors import (
@@ -22,6 +21,7 @@ from clerksync.errors import (
     MissingSettingError,
 )
 from clerksync.settings import Settings
+from clerksync.table_mapping import identifiers
 from local.progress import span
 
 _DAY_MS: Final = 86_400_000
@@ -37,7 +37,7 @@ _TABLE: LiteralString = """
                AS never_synced
     FROM (
         SELECT coalesce(u.{key}::text ~ {clerk_id}, false) AS is_clerks,
-               u.{deleted_at} IS NULL AS is_live,
+               {live} AS is_live,
                s.clerk_updated_at AS version
         FROM {users} AS u
         LEFT JOIN {sync_state} AS s ON s.clerk_id = u.{key}::text
@@ -155,7 +155,7 @@ def look(settings: Settings, database: Database) -> Status:
 
 
 def _in_database(connection: psycopg.Connection, settings: Settings) -> Status:
-    names = table_mapping.identifiers(table_mapping.DEFAULT, settings.schema)
+    names = identifiers(settings.mapping, settings.schema)
 
     def ask(query: LiteralString, **more: Any) -> list[dict[str, Any]]:
         composed = sql.SQL(query).format(**names, **more)

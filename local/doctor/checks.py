@@ -13,15 +13,16 @@ from local.doctor import (
 )
 from local.doctor.examination import Check
 
-_TABLES: Final = ("database", "mapping", "rights")
+_TABLES: Final = ("mapping", "database", "rights")
 
 CHECKS: Final = (
     Check("secret", settings.secret),
     Check("settings", settings.well_formed, ("secret",)),
+    Check("mapping", tables.mapping, ("secret",)),
     Check("secret key", clerk.secret_key, ("secret",)),
     Check("instance", clerk.instance, ("secret key",)),
     Check("clock of Clerk", clerk.clock, ("secret",)),
-    Check("emails at Clerk", clerk.emails, ("secret key",)),
+    Check("emails at Clerk", clerk.emails, ("mapping", "secret key")),
     Check("webhook secret", tokens.webhook_secret, ("secret",)),
     Check("issuer", tokens.issuer, ("secret key",)),
     Check("JWT key", tokens.jwt_key, ("secret",)),
@@ -30,8 +31,7 @@ CHECKS: Final = (
     Check("TLS", database.tls, ("database",)),
     Check("server", database.server, ("database",)),
     Check("clock of Postgres", database.clock, ("database",)),
-    Check("mapping", tables.mapping, ("secret",)),
-    Check("rights", rights.rights, ("database", "mapping")),
+    Check("rights", rights.rights, ("mapping", "database")),
     Check("schema", tables.schema, _TABLES),
     Check("table", tables.fit, _TABLES),
     Check("foreign keys", foreign_keys.foreign_keys, ("server", *_TABLES)),

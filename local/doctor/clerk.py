@@ -88,7 +88,12 @@ def emails(subject: Subject) -> Verdicts:
     looked_at = f"{seen:,} users"
     if seen < total:
         looked_at = f"the {seen:,} users that were changed last, of {total:,},"
-    if without and subject.settings.require_email:
+    if without and subject.mapping.email_not_null:
+        yield warning(
+            f"{without:,} of {looked_at} have no email and get no row: by the mapping, "
+            "no row may be without."
+        )
+    elif without and subject.settings.require_email:
         yield warning(
             f"{without:,} of {looked_at} have no email and get no row. If they should, "
             "set CLERKSYNC_REQUIRE_EMAIL=false."

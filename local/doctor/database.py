@@ -4,6 +4,7 @@ import time
 from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 
 from clerksync.tls import is_here
 from local.doctor.clocks import compared
@@ -11,10 +12,10 @@ from local.doctor.examination import Verdict, Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
 
 _OLDEST: Final = 15
-_READ_ONLY: Final = (
+_READ_ONLY: Final = sql.SQL(
     "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
 )
-_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+_CLOCK: Final = sql.SQL("SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
 def reachable(subject: Subject) -> Verdicts:

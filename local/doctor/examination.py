@@ -1,6 +1,6 @@
 """How checks are made: each one, whatever became of those before it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ Verdict = tuple[Level, str]
 """With a sentence on what was found and, unless it is ok, how to mend it."""
 Verdicts = Iterator[Verdict]
 
+_UNSOUND: Final[tuple[Level, ...]] = ("wrong", "skipped")
 NEEDED_BY: Final = {
     "DATABASE_URL": "Every function needs it.",
     "CLERK_SECRET_KEY": "Self-sync and bulk sync need it.",
@@ -59,17 +60,20 @@ class Check:
 
 def examine(checks: Iterable[Check], subject: Subject) -> Iterator[Finding]:
     """Make every check whose preconditions hold; the others are told as skipped."""
-    unsound: set[str] = set()
+    found: dict[str, set[Level]] = {}
     for check in checks:
-        for level, message in _verdicts(check, subject, unsound):
-            if level in {"wrong", "skipped"}:
-                unsound.add(check.name)
+        levels = found.setdefault(check.name, set())
+        for level, message in _verdicts(check, subject, found):
+            levels.add(level)
             yield Finding(check.name, level, message)
 
 
-def _verdicts(check: Check, subject: Subject, unsound: set[str]) -> Verdicts:
-    waits_for = [name for name in check.needs if name in unsound]
-    if waits_for:
+def _verdicts(
+    check: Check, subject: Subject, found: Mapping[str, set[Level]]
+) -> Verdicts:
+    # What is wrong comes before what waits for it in turn.
+    by_level = [[n for n in check.needs if level in found[n]] for level in _UNSOUND]
+    if waits_for := next(filter(None, by_level), None):
         yield skipped(f"Waits for: {', '.join(waits_for)}.")
         return
     try:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
-from clerksync.errors import ClerksyncError, MissingSettingError
+from clerksync.errors import ClerksyncError
 from clerksync.settings import Settings
 from local.doctor.examination import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
@@ -84,19 +84,21 @@ def _known() -> set[str]:
 
 
 def _malformed(settings: Settings) -> list[str]:
-    problems = []
-    for name in _PROPERTIES:
-        if name in _LOOKED_AT_ELSEWHERE:
-            continue
-        try:
-            getattr(settings, name)
-        except MissingSettingError:
-            pass  # told by the check of what it is needed for
-        except ClerksyncError as error:
-            problems.append(str(error))
+    # One setting may be needed to read another.
+    told = {_problem(settings, name) for name in _LOOKED_AT_ELSEWHERE}
+    found = [_problem(settings, name) for name in _PROPERTIES]
+    problems = [problem for problem in found if problem and problem not in told]
     if not is_web_address(settings.clerk_api_url):
         problems.append("CLERK_API_URL must be an address such as https://host.")
     return problems
+
+
+def _problem(settings: Settings, name: str) -> str | None:
+    try:
+        getattr(settings, name)
+    except ClerksyncError as error:
+        return str(error)
+    return None
 
 
 def _unknown(name: str, known: set[str]) -> str | None:

@@ -7,11 +7,10 @@ from typing import Any, Final, LiteralString, Self
 
 from psycopg import sql
 
-from clerksync import table_mapping
 from clerksync.clerk_api import ClerkApi, Instance, Patience
 from clerksync.database import Database
 from clerksync.settings import Settings
-from clerksync.table_mapping import TableMapping
+from clerksync.table_mapping import TableMapping, companion_table, identifiers
 from local.progress import Advance
 
 # Somebody is waiting, and a failure that passes is no finding.
@@ -60,7 +59,7 @@ class Subject:
 
     @cached_property
     def mapping(self) -> TableMapping:
-        return table_mapping.DEFAULT
+        return self.settings.mapping
 
     @cached_property
     def schema(self) -> str:
@@ -69,11 +68,11 @@ class Subject:
     @property
     def schemas(self) -> list[str]:
         """Where the target table is, and where clerksync's own are."""
-        return [self.schema]
+        return [self.schema, self.mapping.schema or self.schema]
 
     @property
     def names(self) -> Mapping[str, sql.Composable]:
-        return table_mapping.identifiers(self.mapping, self.schema)
+        return identifiers(self.mapping, self.schema)
 
     @property
     def target(self) -> str:
@@ -82,17 +81,19 @@ class Subject:
 
     @property
     def companions(self) -> list[str]:
-        return [self.names["companion"].as_string()]
+        mapping, schema = self.mapping, self.schema
+        tables = (companion_table(c, mapping, schema) for c in mapping.companions)
+        return [table.as_string() for table in tables]
 
     def own_table(self, name: str) -> str:
         return sql.Identifier(self.schema, name).as_string()
 
     def rows(
         self,
-        query: LiteralString | sql.Composed,
+        query: LiteralString | sql.SQL | sql.Composed,
         parameters: Mapping[str, Any] | None = None,
     ) -> list[tuple[Any, ...]]:
-        """Ask the database; names left open in the query are those of the mapping."""
+        """Ask the database; in a text, names left open are those of the mapping."""
         if isinstance(query, str):
             query = sql.SQL(query).format(**self.names)
         return self.database.run(
@@ -101,7 +102,7 @@ class Subject:
 
     def row(
         self,
-        query: LiteralString | sql.Composed,
+        query: LiteralString | sql.SQL | sql.Composed,
         parameters: Mapping[str, Any] | None = None,
     ) -> tuple[Any, ...]:
         """The same for what always gives one row."""

@@ -7,6 +7,7 @@ import psycopg
 from psycopg import errors, sql
 
 from clerksync.errors import SchemaOutdatedError
+from clerksync.mapping_file import DEFAULT
 from clerksync.run_ledger import RunLedger
 from clerksync.table_fit import misfits
 from clerksync.write_path import build
@@ -16,6 +17,7 @@ from local.progress import span
 
 _DAY_SECONDS: Final = 86_400
 _AT_MOST: Final = "30s"
+_IS_THERE: LiteralString = "SELECT to_regclass(%(table)s) IS NOT NULL"
 _APPLIED: LiteralString = "SELECT name FROM {}"
 _THERE: LiteralString = """
     SELECT p.proname
@@ -50,13 +52,15 @@ _LAST_RUN: LiteralString = """
 
 def mapping(subject: Subject) -> Verdicts:
     """It can be read; whether the table is like that is another question."""
-    yield ok(f"Users are written to {subject.target}.")
+    yield ok(f"By the mapping {subject.mapping.name}, users go to {subject.target}.")
 
 
 def schema(subject: Subject) -> Verdicts:
     """Everything that `migrate` brings is there, as this code has it."""
     folder = resources.files("clerksync") / "migrations"
     scripts = {e.name for e in folder.iterdir() if e.name.endswith(".sql")}
+    if subject.mapping == DEFAULT:
+        scripts.add("default.sql")  # makes the table that others have
     functions = {f.name for f in build(subject.mapping, subject.schema).functions}
     ledger = sql.Identifier(subject.schema, "clerksync_migrations")
     applied = {name for (name,) in subject.rows(sql.SQL(_APPLIED).format(ledger))}
@@ -83,10 +87,31 @@ def fit(subject: Subject) -> Verdicts:
     """The table is such that the write path can use it."""
     mapping, schema = subject.mapping, subject.schema
     found = subject.database.run(lambda c: list(misfits(c, mapping, schema)))
+    made_by_migrate = {c.table for c in mapping.companions if c.is_rate_limits}
+    if mapping == DEFAULT:
+        made_by_migrate.add(mapping.table)
     for misfit in found:
-        yield wrong(misfit.reason)
+        if misfit.table in made_by_migrate and not _is_there(subject, misfit.table):
+            yield skipped("Waits for: schema.")
+        elif mapping == DEFAULT:
+            yield wrong(
+                f"{misfit.table}: {misfit.reason}. Mend the table, or describe it in a "
+                "mapping (CLERKSYNC_MAPPING), or give clerksync a schema of its own "
+                "(CLERKSYNC_SCHEMA)."
+            )
+        else:
+            line = mapping.line_of(misfit.table, misfit.column)
+            yield wrong(
+                f"{misfit.table}: {misfit.reason}. Mend the table, or line {line} of "
+                f"the mapping {mapping.name}."
+            )
     if not found:
         yield ok("It fits the mapping.")
+
+
+def _is_there(subject: Subject, own_table: str) -> bool:
+    (found,) = subject.row(_IS_THERE, {"table": subject.own_table(own_table)})
+    return bool(found)
 
 
 def emails(subject: Subject) -> Verdicts:
@@ -107,6 +132,9 @@ def emails(subject: Subject) -> Verdicts:
         return
     except errors.QueryCanceled:
         yield skipped(f"Waits for a faster answer: there was none in {_AT_MOST}.")
+        return
+    if not subject.mapping.email_unique:
+        yield ok(f"By the mapping they may be there twice; {all_in_all:,} are.")
         return
     look = sql.SQL(_SHOW_DUPLICATES).format(**names).as_string()
     if exactly:

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from clerksync.table_mapping import DEFAULT
+from clerksync.mapping_file import DEFAULT
 from clerksync.write_path import build
 from local.stub_clerk import Fault, StubClerk
 from tests.integration.cli.doctor.examining import Doctor
