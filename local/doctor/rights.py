@@ -8,6 +8,8 @@ from local.doctor.subject import Subject
 
 _ROLE: Final = "The role of DATABASE_URL"
 _ALL: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+# They are made with a user, and go by their foreign key.
+_OF_COMPANIONS: Final = ("SELECT", "INSERT")
 _OWN_TABLES: Final = {
     "sync_state": ("SELECT", "INSERT", "UPDATE"),
     "sync_runs": ("SELECT", "INSERT", "UPDATE"),
@@ -96,7 +98,10 @@ def _outside_tables(subject: Subject) -> Verdicts:
 
 def _on_tables(subject: Subject) -> Verdicts:
     of_application = [subject.target, *subject.companions]
-    wanted = [(table, right) for table in of_application for right in _ALL]
+    wanted = [(subject.target, right) for right in _ALL]
+    for table, companion in subject.companions.items():
+        needed = _ALL if companion.is_rate_limits else _OF_COMPANIONS
+        wanted += [(table, right) for right in needed]
     for name, privileges in _OWN_TABLES.items():
         wanted += [(subject.own_table(name), right) for right in privileges]
     tables, rights = zip(*wanted, strict=True)

@@ -13,12 +13,7 @@ from local.doctor.examination import Finding, Level
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "wrong": "red", "skipped": "dim"}
 _LEVEL_WIDTH: Final = max(map(len, _COLOURS))
-_SUMMED: Final[dict[Level, str]] = {
-    "wrong": "wrong",
-    "warning": "to look at",
-    "skipped": "skipped",
-    "ok": "ok",
-}
+_WORST_FIRST: Final[tuple[Level, ...]] = ("wrong", "warning", "skipped", "ok")
 _CHECK_WIDTH: Final = max(len(check.name) for check in CHECKS)
 
 
@@ -42,5 +37,5 @@ def show_findings(console: Console, findings: Iterable[Finding]) -> list[Finding
 def show_summary(console: Console, findings: Iterable[Finding]) -> None:
     """How many there are of each level, the worst first."""
     counts = Counter(finding.level for finding in findings)
-    told = [f"{counts[level]} {_SUMMED[level]}" for level in _SUMMED if counts[level]]
+    told = [f"{counts[level]} {level}" for level in _WORST_FIRST if counts[level]]
     console.print(f"\n{', '.join(told)}", highlight=False)

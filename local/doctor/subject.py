@@ -10,7 +10,12 @@ from psycopg import sql
 from clerksync.clerk_api import ClerkApi, Instance, Patience
 from clerksync.database import Database
 from clerksync.settings import Settings
-from clerksync.table_mapping import TableMapping, companion_table, identifiers
+from clerksync.table_mapping import (
+    Companion,
+    TableMapping,
+    companion_table,
+    identifiers,
+)
 from local.progress import Advance
 
 # Somebody is waiting, and a failure that passes is no finding.
@@ -80,10 +85,13 @@ class Subject:
         return self.names["users"].as_string()
 
     @property
-    def companions(self) -> list[str]:
+    def companions(self) -> dict[str, Companion]:
+        """By the quoted name of their table."""
         mapping, schema = self.mapping, self.schema
-        tables = (companion_table(c, mapping, schema) for c in mapping.companions)
-        return [table.as_string() for table in tables]
+        return {
+            companion_table(companion, mapping, schema).as_string(): companion
+            for companion in mapping.companions
+        }
 
     def own_table(self, name: str) -> str:
         return sql.Identifier(self.schema, name).as_string()
