@@ -2,6 +2,7 @@
 
 from typing import Final, LiteralString
 
+from clerksync.rate_limits import FUNCTION
 from clerksync.write_path import build
 from local.doctor.examination import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
@@ -104,6 +105,8 @@ def _on_tables(subject: Subject) -> Verdicts:
         wanted += [(table, right) for right in needed]
     for name, privileges in _OWN_TABLES.items():
         wanted += [(subject.own_table(name), right) for right in privileges]
+    if subject.mapping.rate_limits:
+        wanted.append((subject.own_table("tiers"), "SELECT"))
     tables, rights = zip(*wanted, strict=True)
     pairs = {"tables": list(tables), "privileges": list(rights)}
     for table, lacking in subject.rows(_LACKING, pairs):
@@ -111,7 +114,7 @@ def _on_tables(subject: Subject) -> Verdicts:
     for (sequence,) in subject.rows(_SEQUENCES, {"tables": of_application}):
         yield wrong(_lacks("USAGE", f"SEQUENCE {sequence}"))
     functions = build(subject.mapping, subject.schema).functions
-    names = [function.name for function in functions]
+    names = [*(function.name for function in functions), FUNCTION]
     parameters = {"schema": subject.schema, "names": names}
     for (function,) in subject.rows(_FUNCTIONS, parameters):
         yield wrong(_lacks("EXECUTE", f"FUNCTION {function}"))

@@ -6,10 +6,12 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import errors, sql
 
+from clerksync import rate_limit_sql
 from clerksync.errors import SchemaOutdatedError
 from clerksync.mapping_file import DEFAULT
 from clerksync.run_ledger import RunLedger
-from clerksync.table_fit import misfits
+from clerksync.table_fit import Misfit, misfits
+from clerksync.table_mapping import TableMapping
 from clerksync.write_path import build
 from local.doctor.examination import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
@@ -57,14 +59,11 @@ def mapping(subject: Subject) -> Verdicts:
 
 def schema(subject: Subject) -> Verdicts:
     """Everything that `migrate` brings is there, as this code has it."""
-    folder = resources.files("clerksync") / "migrations"
-    scripts = {e.name for e in folder.iterdir() if e.name.endswith(".sql")}
-    if subject.mapping == DEFAULT:
-        scripts.add("default.sql")  # makes the table that others have
+    scripts = _scripts(subject.mapping)
     functions = {f.name for f in build(subject.mapping, subject.schema).functions}
     ledger = sql.Identifier(subject.schema, "clerksync_migrations")
     applied = {name for (name,) in subject.rows(sql.SQL(_APPLIED).format(ledger))}
-    if not scripts | functions <= applied:
+    if not scripts | functions <= applied or not _limits_are_up_to_date(subject):
         raise SchemaOutdatedError
     parameters = {"schema": subject.schema, "names": list(functions)}
     dropped = sorted(functions - {name for (name,) in subject.rows(_THERE, parameters)})
@@ -83,17 +82,39 @@ def schema(subject: Subject) -> Verdicts:
         yield ok("It is up to date.")
 
 
+def _scripts(mapping: TableMapping) -> set[str]:
+    """Those that `migrate` applies."""
+    folder = resources.files("clerksync") / "migrations"
+    scripts = {e.name for e in folder.iterdir() if e.name.endswith(".sql")}
+    if mapping == DEFAULT:
+        scripts.add("default.sql")  # makes the table that others have
+    return scripts if mapping.rate_limits else scripts - {rate_limit_sql.SCRIPT}
+
+
+def _limits_are_up_to_date(subject: Subject) -> bool:
+    mapping, schema = subject.mapping, subject.schema
+    tier = subject.settings.default_tier
+    return not mapping.rate_limits or subject.database.run(
+        lambda c: rate_limit_sql.is_up_to_date(c, mapping, schema, tier)
+    )
+
+
 def fit(subject: Subject) -> Verdicts:
     """The table is such that the write path can use it."""
     mapping, schema = subject.mapping, subject.schema
-    found = subject.database.run(lambda c: list(misfits(c, mapping, schema)))
-    made_by_migrate = {c.table for c in mapping.companions if c.is_rate_limits}
-    if mapping == DEFAULT:
-        made_by_migrate.add(mapping.table)
+
+    def work(connection: psycopg.Connection) -> list[Misfit]:
+        found = misfits(connection, mapping, schema)
+        if mapping.rate_limits:
+            found += rate_limit_sql.misfits(connection, schema)
+        return found
+
+    found = subject.database.run(work)
+    to_come = {m.table for m in found if _is_to_come(subject, m.table)}
     for misfit in found:
-        if misfit.table in made_by_migrate and not _is_there(subject, misfit.table):
-            yield skipped("Waits for: schema.")
-        elif mapping == DEFAULT:
+        if misfit.table in to_come:
+            continue
+        if mapping == DEFAULT:
             yield wrong(
                 f"{misfit.table}: {misfit.reason}. Mend the table, or describe it in a "
                 "mapping (CLERKSYNC_MAPPING), or give clerksync a schema of its own "
@@ -105,13 +126,21 @@ def fit(subject: Subject) -> Verdicts:
                 f"{misfit.table}: {misfit.reason}. Mend the table, or line {line} of "
                 f"the mapping {mapping.name}."
             )
-    if not found:
+    if to_come:
+        yield skipped("Waits for: schema.")
+    elif not found:
         yield ok("It fits the mapping.")
 
 
-def _is_there(subject: Subject, own_table: str) -> bool:
-    (found,) = subject.row(_IS_THERE, {"table": subject.own_table(own_table)})
-    return bool(found)
+def _is_to_come(subject: Subject, table: str) -> bool:
+    """Whether it is not there, and `migrate` makes it."""
+    ours = {"rate_limits", "tiers"} if subject.mapping.rate_limits else set()
+    if subject.mapping == DEFAULT:
+        ours.add(subject.mapping.table)
+    if table not in ours:
+        return False
+    (is_there,) = subject.row(_IS_THERE, {"table": subject.own_table(table)})
+    return not is_there
 
 
 def emails(subject: Subject) -> Verdicts:

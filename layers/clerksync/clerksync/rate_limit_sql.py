@@ -170,22 +170,27 @@ def install(
     function by that name.
     """
     _fill_tiers(connection, schema, default_tier)
-    signature = (
-        f"{sql.Identifier(schema, FUNCTION).as_string()}(text, double precision)"
-    )
-    found = connection.execute(
-        "SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure(%s)", [signature]
-    ).fetchone()
-    if found is not None and found[0] == _body(mapping, schema, default_tier):
+    found = _installed(connection, schema)
+    if found == _body(mapping, schema, default_tier):
         return
-    if found is not None and _MADE_BY_US not in found[0]:
+    if found is not None and _MADE_BY_US not in found:
         message = (
-            f"There is a function {signature} that clerksync did not make. Rename it,"
-            " or name another schema in CLERKSYNC_SCHEMA."
+            f"There is a function {_signature(schema)} that clerksync did not make. "
+            "Rename it, or name another schema in CLERKSYNC_SCHEMA."
         )
         raise TableMisfitError(message)
     connection.execute(definition(mapping, schema, default_tier))
     yield FUNCTION
+
+
+def is_up_to_date(
+    connection: psycopg.Connection,
+    mapping: TableMapping,
+    schema: str,
+    default_tier: str,
+) -> bool:
+    """Whether there is nothing for `install` to do with the function."""
+    return _installed(connection, schema) == _body(mapping, schema, default_tier)
 
 
 def misfits(connection: psycopg.Connection, schema: str) -> Iterator[Misfit]:
@@ -195,6 +200,18 @@ def misfits(connection: psycopg.Connection, schema: str) -> Iterator[Misfit]:
         for (column,) in connection.execute(_MISSING, [list(columns), name]):
             reason = f'column "{column}" of {name} does not exist'
             yield Misfit(table, column, reason)
+
+
+def _signature(schema: str) -> str:
+    return f"{sql.Identifier(schema, FUNCTION).as_string()}(text, double precision)"
+
+
+def _installed(connection: psycopg.Connection, schema: str) -> str | None:
+    found = connection.execute(
+        "SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure(%s)",
+        [_signature(schema)],
+    ).fetchone()
+    return None if found is None else str(found[0])
 
 
 def _fill_tiers(connection: psycopg.Connection, schema: str, default_tier: str) -> None:

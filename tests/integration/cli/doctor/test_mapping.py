@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from local.stub_clerk import StubClerk
+from tests.applications import TABLES
 from tests.integration.cli.doctor.examining import Doctor
-from tests.integration.mapping.application import TABLES
 from tests.terminal import clerksync_here
 
 pytestmark = pytest.mark.alters_schema

@@ -65,6 +65,24 @@ def test_a_function_that_was_dropped_is_named_with_the_remedy(
     assert doctor().level("schema") == "ok"
 
 
+def test_another_default_tier_has_to_be_migrated(doctor: Doctor) -> None:
+    """The function that limits rates holds it."""
+    level, message = doctor(CLERKSYNC_DEFAULT_TIER="TRIAL").one("schema")
+    assert level == "wrong"
+    assert "run clerksync migrate" in message
+
+
+@pytest.mark.alters_schema
+def test_a_table_of_tiers_of_another_kind_is_told(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """By its column; rates cannot be limited by it."""
+    connection.execute("ALTER TABLE tiers RENAME COLUMN capacity TO size")
+    level, message = doctor().one("table")
+    assert level == "wrong"
+    assert message.startswith('tiers: column "capacity" of ')
+
+
 @pytest.mark.alters_schema
 def test_a_database_ahead_of_the_code_is_a_warning(
     doctor: Doctor, connection: psycopg.Connection

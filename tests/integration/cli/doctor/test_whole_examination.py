@@ -81,8 +81,9 @@ def test_on_a_terminal_levels_have_colours_and_long_sentences_are_wrapped(
 def test_without_settings_it_says_whom_it_has_examined(tmp_path: Path) -> None:
     """The stub and the database of its own are sound; that they are meant, is asked."""
     done = clerksync("doctor", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert (done.returncode, told["ok"]) == (0, True)
+    assert told["ok"] is True
     (warning,) = (
         f["message"]
         for f in told["findings"]
