@@ -1,12 +1,14 @@
 """Deleting a user whom the application's own tables may hold fast."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import errors
 
 from clerksync.errors import DeletionBlockedError
-from clerksync.user_table import UserTable
+
+if TYPE_CHECKING:  # it imports this module, by way of hand_over
+    from clerksync.user_table import UserTable
 
 BLOCKED: Final = (
     psycopg.IntegrityError,  # a foreign key, or NOT NULL where one says SET NULL
@@ -14,7 +16,7 @@ BLOCKED: Final = (
 )
 
 
-def delete_user(users: UserTable, clerk_id: str) -> None:
+def delete_user(users: "UserTable", clerk_id: str) -> None:
     """Delete one user and leave a tombstone, known here or not.
 
     Raises DeletionBlockedError. Then nothing was changed, and there is no tombstone:

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import psycopg
-from psycopg import errors
-
 from clerksync.clerk_user import IDS_LIMIT, ClerkUser
+from clerksync.deletion import BLOCKED
 from clerksync.observability import describe, logger
 from clerksync.outcome import Outcome, StagedRow
 
@@ -65,11 +63,13 @@ def hand_over(
 
 
 def _deleted(users: "UserTable", gone: Sequence[str], since: datetime) -> int:
-    try:
-        return users.delete(gone, unless_synced_since=since)
-    except (psycopg.IntegrityError, errors.RaiseException) as error:
-        logger.error("users not deleted", clerk_ids=gone, **describe(error))
-        return 0
+    deleted = 0
+    for clerk_id in gone:
+        try:
+            deleted += users.delete([clerk_id], unless_synced_since=since)
+        except BLOCKED as error:
+            logger.error("user not deleted", clerk_id=clerk_id, **describe(error))
+    return deleted
 
 
 def _by_hundred(ids: Sequence[str]) -> Iterator[Sequence[str]]:

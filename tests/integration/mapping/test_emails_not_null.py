@@ -141,7 +141,7 @@ def test_a_holder_that_a_foreign_key_keeps_is_left_alone(
         application.clerk.delete_user(holder["id"], notify=False)
         heir = application.clerk.create_user(email="shared@example.com", notify=False)
         assert application.notify("user.created", heir) == "skipped"
-        (line,) = log_lines(capsys.readouterr().out, "users not deleted")
+        (line,) = log_lines(capsys.readouterr().out, "user not deleted")
         assert line["constraint"] == "by_author"
         assert list(application.rows()) == [holder["id"]]
     finally:
