@@ -6,17 +6,34 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint client sam sam-validate e2e bench bench-cold lock
+.PHONY: demo dev test browser lint client sign-in sam sam-validate e2e bench bench-cold lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
 	@$(BIN)/clerksync demo
 
-dev: $(VENV)/local ## the same stack, kept up for development
+dev: $(VENV)/local sign-in ## the same stack, kept up for development, with a page to watch it
 	@$(BIN)/clerksync dev
 
-test: $(VENV)/dev ## unit and integration tests on the embedded Postgres
+test: $(VENV)/dev sign-in ## all tests, on the embedded Postgres; those of the page need chromium
 	@$(BIN)/python -m pytest
+
+browser: $(VENV)/dev sign-in ## only those of the page, and its picture: make browser BROWSER=--help
+	@$(BIN)/python -m pytest tests/browser $(BROWSER)
+
+# The page signs in with React and the real hook. Without Node.js it does without.
+SIGN_IN := local/page/build/signin.js
+NPM := $(firstword $(wildcard $(addsuffix /npm,$(subst :, ,$(PATH)))))
+sign-in:
+ifneq ($(NPM),)
+	@$(MAKE) --no-print-directory --silent $(SIGN_IN) || echo "The page goes without the React hook: see above."
+endif
+
+$(SIGN_IN): $(wildcard local/page/signin/*.js clients/react/src/*.ts) clients/react/node_modules/.package-lock.json
+	@NODE_PATH=clients/react/node_modules clients/react/node_modules/.bin/esbuild local/page/signin/signin.js \
+		--bundle --minify --format=esm --target=es2022 --log-level=warning --outfile=$@ \
+		--define:process.env.NODE_ENV='"production"' --external:/page/session.js \
+		--alias:clerksync-react=./clients/react/src/index.ts --alias:@clerk/react=./local/page/signin/clerk.js
 
 lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from base64 import b64decode
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from textwrap import dedent
 from typing import Any
 
@@ -22,6 +22,7 @@ from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
 from local.functions import close_connections, routes
 from local.gateway import Gateway
+from local.page import Page
 from local.progress import show_report, shown_progress
 from local.stack import (
     STATE,
@@ -46,9 +47,11 @@ def run_dev(console: Console) -> None:
         gateway = _gateway()
         if not has_own_settings():
             stub = stack.enter_context(stub_stack(data=STATE / "postgres"))
+        settings = Settings()
+        page = stack.enter_context(closing(Page(settings, stub)))
+        gateway.routes = page.routes(gateway.routes)
         stack.enter_context(gateway)
         stack.callback(close_connections)
-        settings = Settings()
         if stub is None:
             # Both are demanded before anything is done with either.
             _ = settings.database_url, settings.clerk_secret_key
@@ -112,6 +115,7 @@ def _show_own(console: Console, url: str, settings: Settings) -> None:
         f"""
         Serving your Clerk instance and your database.
 
+          page       {url}
           webhooks   {url}/api/webhooks/clerk
           self-sync  {url}/api/users/sync
           own row    {url}/api/users/me
@@ -137,6 +141,7 @@ def _show_stub(console: Console, url: str, stub: StubClerk, settings: Settings) 
         f"""
         Serving a stub Clerk with {stub.count} invented users and an embedded Postgres.
 
+          page            {url}
           webhooks        {url}/api/webhooks/clerk
           self-sync       {url}/api/users/sync
           own row         {url}/api/users/me

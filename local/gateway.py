@@ -13,22 +13,26 @@ Handler = Callable[[Mapping[str, Any], object], dict[str, Any]]
 Routes = Mapping[tuple[str, str], Handler]
 
 _MAX_BODY_BYTES: Final = 10 * 1024 * 1024  # as API Gateway
+# An answer with this header is for no other origin, be it on this machine.
+_OWN_ORIGIN_ONLY: Final = "cross-origin-resource-policy"
 
 
 class Gateway:
     """Serves routes on 127.0.0.1 from a daemon thread; a context manager.
 
+    It has its port from the beginning; routes may be set anew until it is entered.
     Each handler gets one request at a time, as each execution environment does.
     """
 
     def __init__(self, routes: Routes, *, port: int = 0) -> None:
-        self._locks = {handler: threading.Lock() for handler in routes.values()}
+        self.routes = routes
+        self._locks: dict[Handler, threading.Lock] = {}
         gateway = self
 
         class RequestHandler(_RequestHandler):
             def answer(self, event: dict[str, Any]) -> dict[str, Any]:
                 http = event["requestContext"]["http"]
-                handler = routes.get((http["method"], event["rawPath"]))
+                handler = gateway.routes.get((http["method"], event["rawPath"]))
                 if handler is None:
                     return {"statusCode": 404, "body": '{"message":"Not Found"}'}
                 with gateway._locks[handler]:
@@ -39,6 +43,7 @@ class Gateway:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
+        self._locks = {handler: threading.Lock() for handler in self.routes.values()}
         thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         thread.daemon = True
         thread.start()
@@ -123,12 +128,13 @@ class _RequestHandler(BaseHTTPRequestHandler):
 
     def _send(self, payload: Mapping[str, Any]) -> None:
         body = str(payload.get("body", "")).encode()
+        headers = payload.get("headers", {})
         self.send_response(payload["statusCode"])
-        for name, value in payload.get("headers", {}).items():
+        for name, value in headers.items():
             self.send_header(name, value)
         origin = self.headers.get("origin", "")
         # A front end in development; not any page that a browser has open.
-        if urlsplit(origin).hostname in {"localhost", "127.0.0.1"}:
+        if _OWN_ORIGIN_ONLY not in headers and _is_loopback(origin):
             self.send_header("access-control-allow-origin", origin)
             self.send_header("access-control-allow-credentials", "true")
             self.send_header(
@@ -138,3 +144,10 @@ class _RequestHandler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _is_loopback(origin: str) -> bool:
+    try:
+        return urlsplit(origin).hostname in {"localhost", "127.0.0.1"}
+    except ValueError:
+        return False

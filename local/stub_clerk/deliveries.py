@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from local.stub_clerk.webhooks import new_message_id
 # The first attempt is made at once, each later one so long after a failure.
 RETRY_SCHEDULE_S = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 _TIMEOUT_S = 15.0
+_RESPONSE_BYTES = 500
 _WORKERS = 8
 
 
@@ -28,6 +29,8 @@ class Attempt:
     at_ms: int
     status: int | None
     error: str | None = None
+    response: str = ""
+    """How the body of the answer begins."""
 
     @property
     def succeeded(self) -> bool:
@@ -44,6 +47,7 @@ class Delivery:
     attempts: list[Attempt] = field(default_factory=list)
     delivered: bool = False
     given_up: bool = False
+    held: bool = False
 
     @property
     def event(self) -> JSON:
@@ -72,10 +76,12 @@ class Sender:
     ) -> None:
         self.deliveries: list[Delivery] = []
         self.time_scale = time_scale
+        self.holding = False
+        self.changes = 0  # grows with whatever becomes of a delivery
         self._endpoint = endpoint
         self._sign = sign
-        # (monotonic time, running number, attempts made before, delivery)
-        self._due: list[tuple[float, int, int, Delivery]] = []
+        # (monotonic time, running number, attempts made before, one after the other)
+        self._due: list[tuple[float, int, int, Sequence[Delivery]]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -87,16 +93,37 @@ class Sender:
         delivery = Delivery(message_id or new_message_id(), to_json(event))
         with self._changed:
             self.deliveries.append(delivery)
-            self._schedule(delivery, 0)
+            self.changes += 1
+            delivery.held = self.holding
+            if not delivery.held:
+                self._schedule([delivery], 0)
             if not self._threads and not self._closed:
                 self._start_workers()
         return delivery
 
+    def hold(self) -> None:
+        """Keep back what is sent from now on; `replay` sends one of it all the same."""
+        with self._changed:
+            self.holding = True
+            self.changes += 1
+
+    def release(self, *, newest_first: bool = False) -> None:
+        """Hold no more, and send what was kept back, one after the other."""
+        with self._changed:
+            self.holding = False
+            self.changes += 1
+            kept = [delivery for delivery in self.deliveries if delivery.held]
+            for delivery in kept:
+                delivery.held = False
+            if kept:
+                self._schedule(kept[::-1] if newest_first else kept, 0)
+
     def replay(self, delivery: Delivery) -> None:
         """Send a message again, under its id, with the whole schedule before it."""
         with self._changed:
-            delivery.delivered = delivery.given_up = False
-            self._schedule(delivery, 0)
+            delivery.delivered = delivery.given_up = delivery.held = False
+            self.changes += 1
+            self._schedule([delivery], 0)
 
     def wait(self, timeout: float = 5.0) -> bool:
         """Wait until each message is delivered or given up; False after `timeout`.
@@ -128,26 +155,31 @@ class Sender:
             self._threads.append(thread)
             thread.start()
 
-    def _schedule(self, delivery: Delivery, made: int) -> None:
+    def _schedule(self, deliveries: Sequence[Delivery], made: int) -> None:
         at = time.monotonic() + RETRY_SCHEDULE_S[made] * self.time_scale
-        heapq.heappush(self._due, (at, next(self._numbers), made, delivery))
+        heapq.heappush(self._due, (at, next(self._numbers), made, deliveries))
         self._changed.notify()
 
     def _work(self) -> None:
         while due := self._next_due():
-            made, delivery = due
-            attempt = self._attempt(delivery)
-            with self._changed:
-                delivery.attempts.append(attempt)
-                if attempt.succeeded:
-                    delivery.delivered = True
-                elif made + 1 == len(RETRY_SCHEDULE_S):
-                    delivery.given_up = True
-                else:
-                    self._schedule(delivery, made + 1)
-                self._changed.notify_all()
+            made, deliveries = due
+            for delivery in deliveries:
+                self._deliver(delivery, made)
 
-    def _next_due(self) -> tuple[int, Delivery] | None:
+    def _deliver(self, delivery: Delivery, made: int) -> None:
+        attempt = self._attempt(delivery)
+        with self._changed:
+            delivery.attempts.append(attempt)
+            self.changes += 1
+            if attempt.succeeded:
+                delivery.delivered = True
+            elif made + 1 == len(RETRY_SCHEDULE_S):
+                delivery.given_up = True
+            else:
+                self._schedule([delivery], made + 1)
+            self._changed.notify_all()
+
+    def _next_due(self) -> tuple[int, Sequence[Delivery]] | None:
         with self._changed:
             while not self._closed:
                 wait_s = self._due[0][0] - time.monotonic() if self._due else None
@@ -160,13 +192,13 @@ class Sender:
         at_ms = now_ms()
         headers = self._sign(delivery.body, delivery.message_id)
         try:
-            status = self._post(delivery.body, headers)
+            status, response = self._post(delivery.body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             return Attempt(at_ms, None, repr(error))
-        return Attempt(at_ms, status)
+        return Attempt(at_ms, status, response=response)
 
-    def _post(self, body: bytes, headers: dict[str, str]) -> int:
-        """Return the status; the timeout is for each silence, not for the whole."""
+    def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        """Return status and response; the timeout is for each silence."""
         url = urlsplit(self._endpoint() or "")
         secure = url.scheme == "https"
         make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -184,8 +216,8 @@ class Sender:
             }
             connection.request("POST", target, body, everything)
             response = connection.getresponse()
-            response.read()
-            return response.status
+            kept = response.read()[:_RESPONSE_BYTES].decode(errors="replace")
+            return response.status, kept
         finally:
             with self._changed:
                 self._in_flight.discard(connection)

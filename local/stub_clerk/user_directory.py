@@ -28,6 +28,7 @@ class UserDirectory:
 
     def __init__(self, users: Iterable[JSON] = ()) -> None:
         self.lock = threading.RLock()
+        self.changes = 0  # grows with each
         self._records: dict[str, _Record] = {}
         self._ids_by_email: dict[str, str] = {}
         for user in users:
@@ -70,6 +71,7 @@ class UserDirectory:
         """Take in a new user; raises the 422 when somebody has one of the emails."""
         with self.lock:
             self._refuse_taken_emails(user)
+            self.changes += 1
             self._file(user)
             insort(self.by_created_at, (user["created_at"], user["id"]))
             insort(self.by_updated_at, (user["updated_at"], user["id"]))
@@ -94,6 +96,7 @@ class UserDirectory:
             ):
                 del order[bisect_left(order, (key, user_id))]
             del self._records[user_id]
+            self.changes += 1
             return user
 
     def _file(self, user: JSON) -> None:

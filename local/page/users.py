@@ -1,0 +1,155 @@
+"""Users as Clerk has them beside users as the table has them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from clerksync.clerk_user import ClerkUser, parse_user
+from local.page.tables import USERS_SHOWN, Row, Tables
+from local.stub_clerk import StubClerk
+
+_NO_ROW = Row(None, None, None, None, None)
+
+
+def beside_each_other(
+    connection: psycopg.Connection,
+    tables: Tables,
+    stub: StubClerk | None,
+    search: str,
+) -> list[dict[str, Any]]:
+    """Who is found, or else who changed last; the newest change first.
+
+    Without a stub there is only the table: Clerk is not asked for each look at it.
+    """
+    known = {} if stub is None else _at_clerk(stub, search)
+    rows = tables.rows(connection, list(known), search)
+    if stub is not None:
+        for clerk_id in rows.keys() - known.keys():
+            if (user := _of_stub(stub, clerk_id)) is not None:
+                known[clerk_id] = user
+    both = {i: (known.get(i), rows.get(i, _NO_ROW)) for i in known.keys() | rows.keys()}
+    newest = sorted(both, key=lambda i: (-_last_change(*both[i]), i))[:USERS_SHOWN]
+    is_known = stub is not None
+    return [_shown(tables, i, *both[i], clerk_is_known=is_known) for i in newest]
+
+
+def compared(tables: Tables, user: ClerkUser | None, row: Row) -> list[dict[str, Any]]:
+    """Each column that sync fills, with both values as text; None where there is none.
+
+    What the application keeps in the same row comes after, from the table alone.
+    """
+    mapping = tables.mapping
+    values = mapping.reader()(user)[2:] if user else [None] * len(mapping.columns)
+    columns = row.columns or {}
+    fields = [
+        _field("version", user and _moment(user.updated_at), _moment(row.version))
+    ]
+    for column, value in zip(mapping.columns, values, strict=True):
+        stored = columns.get(column.name)
+        if column.type == "timestamp":
+            moment = stored and _moment(_milliseconds(stored))
+            fields.append(_field(column.name, _moment(value), moment))
+        else:
+            fields.append(_field(column.name, value, stored))
+    synced = {mapping.key, *(column.name for column in mapping.columns)}
+    own = [_field(name, None, columns[name]) for name in columns if name not in synced]
+    return fields + [field | {"own": True} for field in own]
+
+
+def _at_clerk(stub: StubClerk, search: str) -> dict[str, ClerkUser]:
+    found: dict[str, ClerkUser] = {}
+    wanted = search.lower()
+    with stub.users.lock:
+        for _, clerk_id in reversed(stub.users.by_updated_at):
+            user = parse_user(stub.get_user(clerk_id))
+            if wanted in " ".join([user.id, user.email or "", user.name or ""]).lower():
+                found[clerk_id] = user
+                if len(found) == USERS_SHOWN:
+                    break
+    return found
+
+
+def _of_stub(stub: StubClerk, clerk_id: str) -> ClerkUser | None:
+    with stub.users.lock:
+        known = clerk_id in stub.users
+        return parse_user(stub.get_user(clerk_id)) if known else None
+
+
+def _last_change(user: ClerkUser | None, row: Row) -> int:
+    return max(user.updated_at if user else 0, row.version or 0, row.deleted_at or 0)
+
+
+def _shown(
+    tables: Tables,
+    clerk_id: str,
+    user: ClerkUser | None,
+    row: Row,
+    clerk_is_known: bool,
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "key": clerk_id,
+        "standing": _standing(tables, user, row, clerk_is_known=clerk_is_known),
+        "version": row.version,
+        "deleted_at": row.deleted_at,
+        "skipped": row.skipped,
+        "row": None,
+    }
+    if user is not None:
+        shown["clerk"] = {
+            "name": user.name,
+            "email": user.email,
+            "version": user.updated_at,
+        }
+    if row.columns is not None:
+        wanted = {name: tables.column_of(name) for name in ("name", "email")}
+        wanted["tier"] = tables.mapping.tier
+        shown["row"] = {n: row.columns.get(c) if c else None for n, c in wanted.items()}
+        shown["row"]["bucket"] = _bucket(row.bucket)
+    return shown
+
+
+def _standing(
+    tables: Tables, user: ClerkUser | None, row: Row, *, clerk_is_known: bool
+) -> str:
+    if row.columns is None:
+        return _why_no_row(user, row)
+    if not clerk_is_known:
+        return "row"
+    if user is None:
+        return "orphan"
+    if user.updated_at != row.version:
+        return "behind"
+    email = tables.column_of("email")
+    lost = email is not None and row.columns.get(email) != user.email
+    return "email lost" if lost else "in step"
+
+
+def _why_no_row(user: ClerkUser | None, row: Row) -> str:
+    if row.deleted_at is not None:
+        return "deleted"
+    if row.skipped is not None:
+        return "skipped"
+    return "gone" if user is None else "no row"
+
+
+def _bucket(bucket: dict[str, Any] | None) -> str | None:
+    if bucket is None:
+        return None
+    tokens = bucket.get("tokens")
+    return "full" if tokens is None else f"{tokens:.0f}"
+
+
+def _field(name: str, clerk: Any, table: Any) -> dict[str, Any]:
+    return {"name": name, "clerk": clerk, "table": table}
+
+
+def _moment(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    return moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+
+
+def _milliseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -1,0 +1,316 @@
+"""What the page is told: users beside each other, deliveries, self-syncs, runs."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.doors import UNREACHABLE, untouched
+from tests.laptop import Laptop
+from tests.tables import rows
+from tests.terminal import eventually
+
+
+def delivered(stub: Laptop) -> None:
+    assert stub.clerk.wait_for_deliveries()
+
+
+def test_a_user_in_step_is_the_same_on_both_sides(stub: Laptop) -> None:
+    """Name, email and version of Clerk beside those of the table; tier and bucket."""
+    user = stub.clerk.create_user(
+        email="noor@example.com", first_name="Noor", last_name="Castell"
+    )
+    delivered(stub)
+    assert stub.user(user["id"]) == {
+        "key": user["id"],
+        "standing": "in step",
+        "version": user["updated_at"],
+        "deleted_at": None,
+        "skipped": None,
+        "clerk": {
+            "name": "Noor Castell",
+            "email": "noor@example.com",
+            "version": user["updated_at"],
+        },
+        "row": {
+            "name": "Noor Castell",
+            "email": "noor@example.com",
+            "tier": "FREE",
+            "bucket": "full",
+        },
+    }
+
+
+def test_what_a_webhook_would_have_told_is_seen_to_be_missing(stub: Laptop) -> None:
+    """No row, a row behind, and a row whose user is gone from Clerk."""
+    stub.clerk.sender.hold()
+    new = stub.clerk.create_user(email="new@example.com")["id"]
+    assert stub.user(new)["standing"] == "no row"
+    assert stub.user(new)["row"] is None
+    stub.clerk.sender.release()
+    delivered(stub)
+    old_version = stub.user(new)["version"]
+    stub.clerk.update_user(new, first_name="New", notify=False)
+    shown = stub.user(new)
+    assert (shown["standing"], shown["version"]) == ("behind", old_version)
+    assert shown["clerk"]["version"] > old_version
+    stub.clerk.delete_user(new, notify=False)
+    shown = stub.user(new)
+    assert shown["standing"] == "orphan"
+    assert "clerk" not in shown
+
+
+def test_a_deleted_user_is_a_tombstone(stub: Laptop) -> None:
+    """With the moment of its deletion, and nothing else."""
+    user = stub.clerk.create_user(email="new@example.com")["id"]
+    stub.clerk.delete_user(user)
+    delivered(stub)
+    shown = stub.user(user)
+    assert (shown["standing"], shown["row"]) == ("deleted", None)
+    assert shown["deleted_at"]
+    assert stub.state()["counts"]["tombstones"] == 1
+
+
+def test_a_user_without_email_is_skipped(stub: Laptop) -> None:
+    """There is a reason for the missing row, and it is given."""
+    user = stub.clerk.create_user(first_name="Noor")["id"]
+    delivered(stub)
+    shown = stub.user(user)
+    assert shown["standing"] == "skipped"
+    assert shown["skipped"]
+
+
+def test_an_email_that_changed_hands_is_seen(stub: Laptop) -> None:
+    """Who lost it is at Clerk's version, and yet not in step."""
+    first = stub.clerk.create_user(email="shared@example.com")["id"]
+    delivered(stub)
+    stub.clerk.update_user(first, email="other@example.com", notify=False)
+    second = stub.clerk.create_user(email="shared@example.com")["id"]
+    delivered(stub)
+    assert stub.user(second)["standing"] == "in step"
+    assert stub.user(first)["row"]["email"] is None
+    assert stub.user(first)["standing"] == "behind"
+
+
+def test_a_soft_deleted_row_is_none(
+    stub: Laptop, monkeypatch: pytest.MonkeyPatch, connection: psycopg.Connection
+) -> None:
+    """It is in the table, emptied; for the page the user is deleted."""
+    monkeypatch.setenv("CLERKSYNC_DELETE_MODE", "soft")
+    user = stub.clerk.create_user(email="new@example.com")["id"]
+    delivered(stub)
+    stub.clerk.delete_user(user)
+    delivered(stub)
+    assert user in rows(connection)
+    assert stub.user(user)["standing"] == "deleted"
+    assert stub.state()["counts"]["table"] == 0
+
+
+def test_the_newest_change_comes_first_and_fifty_are_enough(
+    stub: Laptop, connection: psycopg.Connection
+) -> None:
+    """Of all users, at Clerk or only in the table; the counts are of all."""
+    for number in range(60):
+        stub.clerk.create_user(email=f"many{number}@example.org", notify=False)
+    stub.sync_all()
+    oldest = stub.clerk.ids()[0]
+    stub.clerk.update_user(oldest, first_name="Changed")
+    delivered(stub)
+    state = stub.state()
+    assert len(state["users"]) == 50
+    assert state["users"][0]["key"] == oldest
+    assert state["counts"]["clerk"] == 63
+    assert state["counts"]["table"] == len(rows(connection))
+
+
+@pytest.mark.parametrize(
+    "search", ["noor", "CASTELL", "noor castell", "oor@exam", "{id}", " Noor "]
+)
+def test_users_are_found_by_name_email_and_id(stub: Laptop, search: str) -> None:
+    """In any case of letters; whether Clerk, the table or both have them."""
+    found = stub.clerk.create_user(
+        email="noor@example.com", first_name="Noor", last_name="Castell"
+    )["id"]
+    for number in range(60):
+        stub.clerk.create_user(email=f"other{number}@example.org", notify=False)
+    delivered(stub)
+    search = search.format(id=found[5:].lower())
+    assert [u["key"] for u in stub.state(search)["users"]] == [found]
+    stub.clerk.delete_user(found, notify=False)
+    assert [u["key"] for u in stub.state(search)["users"]] == [found]
+
+
+@pytest.mark.parametrize("search", ["nobody", "%", "'", '"', "\\", "\0nobody", "%00"])
+def test_a_search_that_finds_nobody_is_an_empty_list(stub: Laptop, search: str) -> None:
+    """No character means anything but itself."""
+    stub.sync_all()
+    assert stub.state(search)["users"] == []
+
+
+def test_deliveries_tell_what_became_of_them(stub: Laptop) -> None:
+    """The newest first: event, user, tries, status and what was answered."""
+    user = stub.clerk.create_user(email="new@example.com")["id"]
+    delivered(stub)
+    stub.clerk.sender.hold()
+    stub.clerk.update_user(user, first_name="New")
+    held, done = stub.state()["deliveries"]
+    assert (held["type"], held["standing"]) == ("user.updated", "held")
+    assert (held["attempts"], held["status"], held["answer"]) == (0, None, None)
+    assert (done["type"], done["user_id"]) == ("user.created", user)
+    assert (done["attempts"], done["status"]) == (1, 200)
+    assert (done["standing"], done["answer"]) == ("delivered", "created")
+    stub.clerk.webhook_signing_secret = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA=="
+    stub.clerk.sender.release()
+    assert eventually(lambda: bool(stub.clerk.deliveries[1].attempts))
+    (retried,) = stub.state()["deliveries"][:1]
+    assert (retried["standing"], retried["status"]) == ("retrying", 400)
+    assert "signature" in retried["answer"]
+
+
+def test_self_syncs_are_told_with_status_and_user(stub: Laptop) -> None:
+    """Whoever sent them; a refusal says why."""
+    user = stub.clerk.ids()[0]
+    token = stub.clerk.session_token(user)
+    assert stub.self_sync(token) == 200
+    assert stub.self_sync("nonsense", "/api/user/sync") == 401
+    stub.get("/api/users/me", authorization=f"Bearer {token}")
+    refused, done = stub.state()["self_syncs"]
+    assert (done["status"], done["user_id"], done["error"]) == (200, user, None)
+    assert (refused["status"], refused["user_id"]) == (401, None)
+    assert "Not authenticated" in refused["error"]
+
+
+def test_runs_are_those_of_the_ledger(stub: Laptop) -> None:
+    """The newest first, each with its report."""
+    stub.sync_all()
+    stub.post("/page/sync", {"mode": "incremental"})
+    newest, oldest = stub.state()["runs"]
+    assert (newest["mode"], newest["status"]) == ("incremental", "completed")
+    assert (oldest["mode"], oldest["dry_run"]) == ("full", False)
+    assert oldest["report"]["fetched"] == 3
+
+
+CHANGES: dict[str, Callable[[Laptop], object]] = {
+    "a user signs up, and the webhook fails": lambda stub: stub.clerk.create_user(),
+    "a user changes, and no webhook tells": lambda stub: stub.clerk.update_user(
+        stub.clerk.ids()[0], first_name="New", notify=False
+    ),
+    "a user is deleted": lambda stub: stub.clerk.delete_user(
+        stub.clerk.ids()[0], notify=False
+    ),
+    "webhooks are held back": lambda stub: stub.clerk.sender.hold(),
+    "a run": lambda stub: stub.sync_all(),
+    "a self-sync that is refused": lambda stub: stub.self_sync(""),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_is_told_at_the_next_question(
+    stub: Laptop, change: str
+) -> None:
+    """And nothing is told again as long as nothing does: an empty 304."""
+    tag = stub.get("/page/state").headers["etag"]
+    for _ in range(2):
+        same = stub.get("/page/state", if_none_match=tag)
+        assert (same.status, same.data) == (304, b"")
+    assert stub.get("/page/state?q=a", if_none_match=tag).status == 200
+    CHANGES[change](stub)
+    news = stub.get("/page/state", if_none_match=tag)
+    assert news.status == 200
+    assert news.headers["etag"] != tag
+
+
+def test_a_row_that_somebody_else_writes_is_told(
+    stub: Laptop, connection: psycopg.Connection
+) -> None:
+    """Also in a transaction that was open before the last look, once it commits."""
+    stub.sync_all()
+    user = next(iter(rows(connection)))
+    with connection.transaction():
+        connection.execute("UPDATE users SET tier = 'PRO' WHERE id = %s", [user])
+        answer = stub.get("/page/state")
+        assert '"PRO"' not in answer.data.decode()
+    news = stub.get("/page/state", if_none_match=answer.headers["etag"])
+    assert news.status == 200
+    assert stub.user(user)["row"]["tier"] == "PRO"
+
+
+def test_looking_writes_and_locks_nothing(
+    stub: Laptop, connection: psycopg.Connection
+) -> None:
+    """Neither in our tables nor at Clerk."""
+    stub.sync_all()
+    user = stub.clerk.ids()[0]
+    with untouched(connection):
+        stub.state()
+        stub.state("user")
+        assert stub.get(f"/page/user?id={user}").status == 200
+    assert stub.clerk.deliveries == []
+
+
+def test_a_user_is_compared_column_by_column(
+    stub: Laptop, connection: psycopg.Connection
+) -> None:
+    """Times and metadata in one form on both sides; what is the application's own
+    comes from the table alone."""
+    user = stub.clerk.create_user(
+        email="noor@example.com", first_name="Noor", public_metadata={"plan": ["a"]}
+    )
+    delivered(stub)
+    connection.execute("UPDATE users SET tier = 'PRO'")
+    answer = stub.get(f"/page/user?id={user['id']}").json()
+    fields = {field["name"]: field for field in answer["fields"]}
+    assert answer["problem"] is None
+    assert answer["given"]["email"] == "noor@example.com"
+    for name in ("version", "email", "public_metadata", "clerk_created_at", "banned"):
+        assert fields[name]["clerk"] == fields[name]["table"] is not None, name
+    assert fields["tier"] == {
+        "name": "tier",
+        "clerk": None,
+        "table": "PRO",
+        "own": True,
+    }
+
+
+def test_a_user_is_compared_although_clerk_does_not_answer(stub: Laptop) -> None:
+    """The table's side is there, and the reason for the missing one."""
+    stub.sync_all()
+    stub.clerk.fail_next(10, status=500, retry_after=None)
+    user = stub.clerk.ids()[0]
+    answer = stub.get(f"/page/user?id={user}").json()
+    assert "Clerk" in answer["problem"]
+    assert any(field["table"] for field in answer["fields"])
+
+
+@pytest.mark.parametrize(
+    "clerk_id", ["", "1", "user_'", "org_2g7np7Hrk0SN6kj5EDMLDaKN"]
+)
+def test_what_is_no_clerk_id_is_not_asked_for(stub: Laptop, clerk_id: str) -> None:
+    """A 400, without a question to Clerk."""
+    stub.clerk.reset_requests()
+    assert stub.get(f"/page/user?id={clerk_id}").status == 400
+    assert stub.clerk.requests == 0
+
+
+def test_a_database_that_is_away_is_said(
+    stub: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to check, and without the URL; afterwards all is well again."""
+    with monkeypatch.context() as away:
+        away.setenv("DATABASE_URL", UNREACHABLE)
+        answer = stub.get("/page/state")
+        assert answer.status == 503
+        assert "Postgres cannot be reached" in answer.json()["error"]
+        assert "correct-horse" not in answer.data.decode()
+    assert stub.get("/page/state").status == 200
+
+
+@pytest.mark.alters_schema
+def test_tables_that_are_not_there_yet_are_said(
+    stub: Laptop, connection: psycopg.Connection
+) -> None:
+    """With the command that makes them."""
+    connection.execute("DROP TABLE sync_runs")
+    answer = stub.get("/page/state")
+    assert answer.status == 503
+    assert "run migrate" in answer.json()["error"]
