@@ -5,9 +5,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
+
+from local.loopback_server import LoopbackServer
 
 Handler = Callable[[Mapping[str, Any], object], dict[str, Any]]
 Routes = Mapping[tuple[str, str], Handler]
@@ -38,20 +40,16 @@ class Gateway:
                 with gateway._locks[handler]:
                     return handler(event, None)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), RequestHandler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = LoopbackServer(port, RequestHandler, name="gateway")
+        self.url = f"http://127.0.0.1:{self._server.port}"
 
     def __enter__(self) -> Self:
         self._locks = {handler: threading.Lock() for handler in self.routes.values()}
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        thread.daemon = True
-        thread.start()
+        self._server.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 class _RequestHandler(BaseHTTPRequestHandler):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from local.page.page import SIGN_IN
 from tests.browser.chromium import headless_chromium, unless_here
@@ -61,12 +61,15 @@ def tab(context: BrowserContext) -> Iterator[Callable[[Laptop], Desk]]:
     wrong: list[str] = []
     hosts: set[str] = set()
 
+    def said(line: ConsoleMessage) -> None:
+        # A refusal is an answer; that the browser notes it is no fault of the page.
+        refusal = line.text.startswith("Failed to load resource: the server responded")
+        if line.type == "error" and not refusal:
+            wrong.append(line.text)
+
     def watched(page: Page) -> None:
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "console",
-            lambda line: wrong.append(line.text) if line.type == "error" else None,
-        )
+        page.on("console", said)
         page.on("request", lambda asked: hosts.add(asked.url.split("/")[2]))
 
     def opened(served: Laptop) -> Desk:
