@@ -80,17 +80,17 @@ def laptop(
     database_url: str,
     *,
     users: int = 3,
-    port: int = 0,
+    seed: int = 1,
     own: bool = False,
 ) -> Iterator[Laptop]:
     """With `own`, Clerk and database are those of the person's own settings."""
-    with StubClerk(users=users) as clerk:
+    with StubClerk(users=users, seed=seed) as clerk:
         forget_settings(monkeypatch)
         for name, value in asdict(LocalSettings.of(clerk, database_url)).items():
             monkeypatch.setenv(name, value)
         with (
             closing(Page(Settings(), None if own else clerk)) as page,
-            Gateway(page.routes(routes()), port=port) as gateway,
+            Gateway(page.routes(routes())) as gateway,
         ):
             clerk.webhook_url = f"{gateway.url}/api/webhooks/clerk"
             yield Laptop(gateway.url, clerk)

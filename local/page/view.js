@@ -27,6 +27,13 @@ const TONES = {
   failed: "bad",
 };
 
+// What a run did comes before how long it took.
+const COUNTED = [
+  "fetched", "created", "updated", "unchanged", "skipped", "deleted", "failed",
+  "email_conflicts", "orphans_found", "requests",
+];
+const LONGEST = 80;
+
 export const element = (id) => document.getElementById(id);
 export const shortId = (id) => `…${id.slice(-6)}`;
 export const nameOf = (user) => user.clerk?.name ?? user.row?.name ?? shortId(user.key);
@@ -76,7 +83,9 @@ export function showReport(run) {
   element("report-reason").textContent = run.report?.reason ?? "";
   const list = element("report");
   list.replaceChildren();
-  for (const [name, value] of Object.entries(run.report ?? {})) {
+  const report = run.report ?? {};
+  for (const name of new Set([...COUNTED, ...Object.keys(report).sort()])) {
+    const value = report[name] ?? null;
     if (value === null || name === "reason") continue;
     const [term, told] = ["dt", "dd"].map((tag) => document.createElement(tag));
     term.textContent = name.replaceAll("_", " ");
@@ -88,7 +97,7 @@ export function showReport(run) {
 /** What a run did, in a few words. */
 export function summary(report) {
   if (!report) return "";
-  const told = ["created", "updated", "deleted", "skipped", "failed"]
+  const told = ["created", "updated", "deleted", "failed"]
     .filter((name) => report[name])
     .map((name) => `${number.format(report[name])} ${name}`);
   return [`${number.format(report.fetched)} read`, ...told].join(", ");
@@ -245,7 +254,10 @@ function runCells(run) {
 
 function valueCell(value, none = "NULL") {
   const missing = value === null || value === undefined;
-  return missing ? { text: none, none: true } : { text: text(value), title: text(value) };
+  if (missing) return { text: none, none: true };
+  const whole = text(value);
+  const cut = whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
+  return { text: cut, title: whole };
 }
 
 function text(value) {
