@@ -88,10 +88,17 @@ def laptop(
         forget_settings(monkeypatch)
         for name, value in asdict(LocalSettings.of(clerk, database_url)).items():
             monkeypatch.setenv(name, value)
-        with (
-            closing(Page(Settings(), None if own else clerk)) as page,
-            Gateway(page.routes(routes())) as gateway,
-        ):
-            clerk.webhook_url = f"{gateway.url}/api/webhooks/clerk"
-            yield Laptop(gateway.url, clerk)
+        with served(clerk, own=own) as opened:
+            clerk.webhook_url = f"{opened.url}/api/webhooks/clerk"
+            yield opened
         close_connections()
+
+
+@contextmanager
+def served(clerk: StubClerk, *, own: bool = False) -> Iterator[Laptop]:
+    """By the settings that are in the environment."""
+    with (
+        closing(Page(Settings(), None if own else clerk)) as page,
+        Gateway(page.routes(routes())) as gateway,
+    ):
+        yield Laptop(gateway.url, clerk)

@@ -9,15 +9,15 @@ from psycopg import sql
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import ValidationError
 
-from clerksync import table_mapping
 from clerksync.database import Database
 from clerksync.errors import ClerksyncError
 from clerksync.settings import Settings
+from clerksync.table_mapping import identifiers
 from local.functions import MODULES
 from local.page.door import Answer, Event, as_json, refused
 from local.stub_clerk import ClerkError, StubClerk
 
-_SET_TIER: Final = "UPDATE {users} SET {tier} = %s WHERE {key} = %s"
+_SET_TIER: Final = "UPDATE {users} AS u SET {tier} = %s WHERE {key} = %s AND {live}"
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 Filled = Annotated[Text, StringConstraints(min_length=1)]
@@ -127,8 +127,9 @@ class Actions:
 
     def _set_tier(self, asked: _Tier) -> dict[str, Any]:
         """What an application does when somebody pays: sync has no part in it."""
-        mapping = table_mapping.DEFAULT
-        names = table_mapping.identifiers(mapping, self._settings.schema)
+        names = identifiers(self._settings.mapping, self._settings.schema)
+        if "tier" not in names:
+            raise _RefusedError(422, "The mapping of the table has no tier.")
         query = sql.SQL(_SET_TIER).format(**names)
         written = self._database.run(
             lambda connection: connection.execute(query, [asked.tier, asked.id])

@@ -9,11 +9,12 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from clerksync import table_mapping
 from clerksync.settings import Settings
+from clerksync.table_mapping import identifiers
 
 USERS_SHOWN: Final = 50
 _RUNS: Final = 20
+_NAMES: Final = ("name", "first_name", "last_name")
 
 _NEWEST: LiteralString = """
     SELECT clerk_id FROM {sync_state}
@@ -37,11 +38,13 @@ _ROWS: LiteralString = """
         ({chosen}) UNION SELECT unnest(%(ids)s::text[])
     )
     SELECT shown.clerk_id, s.clerk_updated_at, s.deleted_at, s.skipped,
-           to_jsonb(u) AS columns, to_jsonb(r) AS bucket
+           to_jsonb(u) AS columns, {bucket} AS bucket
     FROM shown
     LEFT JOIN {sync_state} AS s ON s.clerk_id = shown.clerk_id
     LEFT JOIN {users} AS u ON u.{key} = shown.clerk_id AND {live}
-    LEFT JOIN {rate_limits} AS r ON r.user_id = shown.clerk_id
+"""
+_BUCKET: LiteralString = """
+    (SELECT to_jsonb(r) FROM {rate_limits} AS r WHERE r.user_id = shown.clerk_id)
 """
 _COUNTS: LiteralString = """
     SELECT (SELECT count(*) FROM {users} AS u WHERE {live}) AS table,
@@ -70,17 +73,17 @@ class Row:
 
 class Tables:
     def __init__(self, settings: Settings) -> None:
-        self.mapping = table_mapping.DEFAULT
-        schema = settings.schema
-        names = table_mapping.identifiers(self.mapping, schema)
-        live = sql.SQL("u.{} IS NULL").format(sql.Identifier(self.mapping.deleted_at))
+        self.mapping = settings.mapping
         searched = [
             sql.SQL("u.{}").format(sql.Identifier(name))
-            for name in (self.mapping.key, *self.columns_of("email", "name"))
+            for name in (self.mapping.key, *self.columns_of("email", *_NAMES))
         ]
-        self._names = names | {
-            "live": live,
-            "rate_limits": sql.Identifier(schema, "rate_limits"),
+        bucket: sql.Composable = sql.NULL
+        if self.mapping.rate_limits:
+            buckets = sql.Identifier(settings.schema, "rate_limits")
+            bucket = sql.SQL(_BUCKET).format(rate_limits=buckets)
+        self._names = identifiers(self.mapping, settings.schema) | {
+            "bucket": bucket,
             "searched": sql.SQL(", ").join(searched),
         }
 
@@ -88,8 +91,10 @@ class Tables:
         """The columns that these fields of a user fill, where there are any."""
         return [c.name for c in self.mapping.columns if c.source in sources]
 
-    def column_of(self, source: str) -> str | None:
-        return next(iter(self.columns_of(source)), None)
+    def name_in(self, columns: dict[str, Any]) -> str | None:
+        """As the table has it, in one column or in two."""
+        names = self.columns_of("name") or self.columns_of("first_name", "last_name")
+        return " ".join(filter(None, map(columns.get, names))) or None
 
     def rows(
         self, connection: psycopg.Connection, ids: Sequence[str], search: str

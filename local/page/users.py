@@ -22,11 +22,12 @@ def beside_each_other(
 
     Without a stub there is only the table: Clerk is not asked for each look at it.
     """
-    known = {} if stub is None else _at_clerk(stub, search)
+    model = tables.mapping.user_model
+    known = {} if stub is None else _at_clerk(stub, search, model)
     rows = tables.rows(connection, list(known), search)
     if stub is not None:
         for clerk_id in rows.keys() - known.keys():
-            if (user := _of_stub(stub, clerk_id)) is not None:
+            if (user := _of_stub(stub, clerk_id, model)) is not None:
                 known[clerk_id] = user
     both = {i: (known.get(i), rows.get(i, _NO_ROW)) for i in known.keys() | rows.keys()}
     newest = sorted(both, key=lambda i: (-_last_change(*both[i]), i))[:USERS_SHOWN]
@@ -51,18 +52,21 @@ def compared(tables: Tables, user: ClerkUser | None, row: Row) -> list[dict[str,
             moment = stored and _moment(_milliseconds(stored))
             fields.append(_field(column.name, _moment(value), moment))
         else:
-            fields.append(_field(column.name, value, stored))
+            written = column.otherwise if user and value is None else value
+            fields.append(_field(column.name, written, stored))
     synced = {mapping.key, *(column.name for column in mapping.columns)}
     own = [_field(name, None, columns[name]) for name in columns if name not in synced]
     return fields + [field | {"own": True} for field in own]
 
 
-def _at_clerk(stub: StubClerk, search: str) -> dict[str, ClerkUser]:
+def _at_clerk(
+    stub: StubClerk, search: str, model: type[ClerkUser]
+) -> dict[str, ClerkUser]:
     found: dict[str, ClerkUser] = {}
     wanted = search.lower()
     with stub.users.lock:
         for _, clerk_id in reversed(stub.users.by_updated_at):
-            user = parse_user(stub.get_user(clerk_id))
+            user = parse_user(stub.get_user(clerk_id), model)
             if wanted in " ".join([user.id, user.email or "", user.name or ""]).lower():
                 found[clerk_id] = user
                 if len(found) == USERS_SHOWN:
@@ -70,10 +74,12 @@ def _at_clerk(stub: StubClerk, search: str) -> dict[str, ClerkUser]:
     return found
 
 
-def _of_stub(stub: StubClerk, clerk_id: str) -> ClerkUser | None:
+def _of_stub(
+    stub: StubClerk, clerk_id: str, model: type[ClerkUser]
+) -> ClerkUser | None:
     with stub.users.lock:
         known = clerk_id in stub.users
-        return parse_user(stub.get_user(clerk_id)) if known else None
+        return parse_user(stub.get_user(clerk_id), model) if known else None
 
 
 def _last_change(user: ClerkUser | None, row: Row) -> int:
@@ -94,6 +100,7 @@ def _shown(
         "deleted_at": row.deleted_at,
         "skipped": row.skipped,
         "row": None,
+        "differs": [],
     }
     if user is not None:
         shown["clerk"] = {
@@ -102,11 +109,26 @@ def _shown(
             "version": user.updated_at,
         }
     if row.columns is not None:
-        wanted = {name: tables.column_of(name) for name in ("name", "email")}
-        wanted["tier"] = tables.mapping.tier
-        shown["row"] = {n: row.columns.get(c) if c else None for n, c in wanted.items()}
-        shown["row"]["bucket"] = _bucket(row.bucket)
+        columns, mapping = row.columns, tables.mapping
+        shown["row"] = {
+            "name": tables.name_in(columns),
+            "email": columns.get(mapping.email),
+            "tier": columns.get(mapping.tier) if mapping.tier else None,
+            "bucket": _bucket(row.bucket),
+        }
+        shown["differs"] = _differing(tables, user, row) if user else []
     return shown
+
+
+def _differing(tables: Tables, user: ClerkUser, row: Row) -> list[str]:
+    """What the row has otherwise than Clerk: a name only where it is a column."""
+    columns = row.columns or {}
+    differing = {
+        "version": user.updated_at != row.version,
+        "email": columns.get(tables.mapping.email) != user.email,
+        "name": any(columns.get(c) != user.name for c in tables.columns_of("name")),
+    }
+    return [name for name, differs in differing.items() if differs]
 
 
 def _standing(
@@ -120,8 +142,7 @@ def _standing(
         return "orphan"
     if user.updated_at != row.version:
         return "behind"
-    email = tables.column_of("email")
-    lost = email is not None and row.columns.get(email) != user.email
+    lost = row.columns.get(tables.mapping.email) != user.email
     return "email lost" if lost else "in step"
 
 
@@ -152,4 +173,7 @@ def _moment(milliseconds: int | None) -> str | None:
 
 
 def _milliseconds(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
+    moment = datetime.fromisoformat(text)
+    # A timestamp without a time zone is in UTC, as sync writes it.
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)

@@ -199,12 +199,12 @@ function userCells(user) {
     const why = standing === "deleted" ? `tombstone, ${ageOf(user.deleted_at)}` : "no row";
     return { ...cells, "row.name": { text: why, none: true } };
   }
-  const differs = (mine, others) => Boolean(clerk) && mine !== others;
+  const differs = (name) => user.differs.includes(name);
   return {
     ...cells,
-    "row.name": { ...valueCell(row.name), differs: differs(row.name, clerk?.name) },
-    "row.email": { ...valueCell(row.email), differs: differs(row.email, clerk?.email) },
-    "row.version": { ...versionCell(user.version), differs: differs(user.version, clerk?.version) },
+    "row.name": { ...valueCell(row.name), differs: differs("name") },
+    "row.email": { ...valueCell(row.email), differs: differs("email") },
+    "row.version": { ...versionCell(user.version), differs: differs("version") },
     "row.tier": valueCell(row.tier, ""),
     "row.bucket": valueCell(row.bucket, ""),
   };

@@ -38,6 +38,7 @@ def test_a_user_in_step_is_the_same_on_both_sides(stub: Laptop) -> None:
             "tier": "FREE",
             "bucket": "full",
         },
+        "differs": [],
     }
 
 
@@ -54,6 +55,7 @@ def test_what_a_webhook_would_have_told_is_seen_to_be_missing(stub: Laptop) -> N
     shown = stub.user(new)
     assert (shown["standing"], shown["version"]) == ("behind", old_version)
     assert shown["clerk"]["version"] > old_version
+    assert shown["differs"] == ["version", "name"]
     stub.clerk.delete_user(new, notify=False)
     shown = stub.user(new)
     assert shown["standing"] == "orphan"
