@@ -18,7 +18,7 @@ dev: $(VENV)/local sign-in ## the same stack, kept up for development, with a pa
 test: $(VENV)/dev sign-in ## all tests, on the embedded Postgres; those of the page need chromium
 	@$(BIN)/python -m pytest
 
-browser: $(VENV)/dev sign-in ## only those of the page, and its picture: make browser BROWSER=--help
+browser: $(VENV)/dev sign-in ## only the tests of the page, in headless chromium
 	@$(BIN)/python -m pytest tests/browser $(BROWSER)
 
 # The page signs in with React and the real hook. Without Node.js it does without.

@@ -82,12 +82,23 @@ def test_it_prints_what_a_person_needs_next(dev: Dev) -> None:
     """Plain text in a pipe: routes, the stub, its secrets, and a full table."""
     assert "\x1b" not in dev.printed
     gateway = f"http://127.0.0.1:{dev.port}"
+    assert dev.told("page") == gateway
     assert dev.told("webhooks") == f"{gateway}/api/webhooks/clerk"
     assert dev.told("self-sync") == f"{gateway}/api/users/sync"
     assert dev.told("own row") == f"{gateway}/api/users/me"
     assert dev.told("signing secret").startswith("whsec_")
     assert "sk_test_" in dev.told("stub Clerk")
     assert "completed (full)" in dev.printed
+
+
+def test_the_page_that_is_printed_is_served(dev: Dev) -> None:
+    """With what it shows, and with its actions."""
+    answer = urllib3.request("GET", dev.told("page"), timeout=20)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert b"<h1>clerksync</h1>" in answer.data
+    state = urllib3.request("GET", f"{dev.told('page')}/page/state", timeout=20)
+    assert state.json()["counts"]["clerk"] >= 1_000
+    assert state.json()["stub"] is True
 
 
 def test_a_sign_up_at_the_stub_arrives_as_a_webhook(
@@ -212,6 +223,7 @@ def test_with_settings_of_ones_own_nothing_stands_in(
                 assert running.wait() == 0
     assert not (tmp_path / ".clerksync").exists()
     assert "Serving your Clerk instance and your database" in printed
+    assert f"page       http://127.0.0.1:{port}\n" in printed
     for secret in (database_url, clerk.secret_key, clerk.webhook_signing_secret):
         assert secret not in running.output
 

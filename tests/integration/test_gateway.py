@@ -14,6 +14,7 @@ import urllib3
 
 from local.functions import routes
 from local.gateway import Gateway
+from tests.terminal import eventually
 
 SAMPLE = Path(__file__).parent.parent.parent / "events" / "user_created.json"
 ORIGIN = "http://localhost:5173"
@@ -225,3 +226,45 @@ def test_a_page_of_a_stranger_gets_no_leave_to_read(url: str) -> None:
     headers = {"Origin": "https://stranger.example"}
     answer = request("POST", f"{url}/posts", headers=headers)
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_answer_for_its_own_origin_is_for_no_other(function: Function) -> None:
+    """Not even for a front end on this machine."""
+
+    def own(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+        answer = function(event, context)
+        headers = {"cross-origin-resource-policy": "same-origin"}
+        return answer | {"headers": headers}
+
+    with Gateway({("GET", "/own"): own}) as gateway:
+        answer = request("GET", f"{gateway.url}/own", headers={"Origin": ORIGIN})
+    assert answer.status == 201
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_it_hangs_up_on_whoever_is_connected_when_it_ends(function: Function) -> None:
+    """A browser keeps connections open; nobody is answered on them afterwards."""
+    gateway = Gateway({})
+    gateway.routes = {("GET", "/own"): function}
+    with urllib3.PoolManager(retries=False, timeout=10) as browser:
+        with gateway:
+            assert browser.request("GET", f"{gateway.url}/own").status == 201
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            browser.request("GET", f"{gateway.url}/own")
+    assert len(function.events) == 1
+
+
+def test_a_browser_that_goes_away_costs_no_traceback(
+    url: str, function: Function, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The answer has nowhere to go, and the next request is answered."""
+    function.may_answer.clear()
+    address = urllib3.util.parse_url(url)
+    with socket.create_connection((address.host, address.port), 10) as client:
+        # Closed with a reset: the server cannot write.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + 7 * [0]))
+        client.sendall(b"GET /own HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert eventually(lambda: len(function.events) == 1)
+    function.may_answer.set()
+    assert request("GET", f"{url}/own").status == 201
+    assert capfd.readouterr().err == ""

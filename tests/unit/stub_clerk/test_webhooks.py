@@ -250,3 +250,29 @@ def test_closing_does_not_wait_for_a_hanging_endpoint(endpoint: Endpoint) -> Non
     assert time.monotonic() - started < 1
     assert not any("svix" in thread.name for thread in threading.enumerate())
     assert isinstance(stub.deliveries[0], Delivery)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_what_is_held_back_is_sent_in_turn_when_released(
+    stub: StubClerk, endpoint: Endpoint, *, newest_first: bool
+) -> None:
+    """Each message after the one before it was answered, in one of both orders; one
+    that was replayed meanwhile has gone alone."""
+    stub.sender.hold()
+    for number in range(10):
+        stub.create_user(first_name=str(number))
+    assert not stub.wait_for_deliveries(timeout=0.05)
+    assert endpoint.received == []
+    stub.replay(stub.deliveries[4])
+    changes = stub.sender.changes
+    while not endpoint.received:
+        time.sleep(0.005)
+    stub.sender.release(newest_first=newest_first)
+    stub.create_user(first_name="later")
+    assert stub.wait_for_deliveries()
+    names = [json.loads(body)["data"]["first_name"] for _, body in endpoint.received]
+    rest = list("012356789")
+    assert names[0] == "4"
+    assert [n for n in names[1:] if n in rest] == rest[:: -1 if newest_first else 1]
+    assert stub.sender.changes > changes
+    assert not any(delivery.held for delivery in stub.deliveries)
