@@ -36,26 +36,29 @@ def beside_each_other(
 
 
 def compared(tables: Tables, user: ClerkUser | None, row: Row) -> list[dict[str, Any]]:
-    """Each column that sync fills, with both values as text; None where there is none.
+    """Each column that sync fills, with both values; None where there is none.
 
-    What the application keeps in the same row comes after, from the table alone.
+    What else is in the row comes after, from the table alone.
     """
     mapping = tables.mapping
     values = mapping.reader()(user)[2:] if user else [None] * len(mapping.columns)
-    columns = row.columns or {}
+    columns = dict(row.columns or {})
+    for name in (mapping.created_at, mapping.updated_at, mapping.deleted_at):
+        if name and columns.get(name):
+            columns[name] = _moment(_milliseconds(columns[name]))
     fields = [
         _field("version", user and _moment(user.updated_at), _moment(row.version))
     ]
     for column, value in zip(mapping.columns, values, strict=True):
-        stored = columns.get(column.name)
+        stored = columns.pop(column.name, None)
         if column.type == "timestamp":
             moment = stored and _moment(_milliseconds(stored))
             fields.append(_field(column.name, _moment(value), moment))
         else:
             written = column.otherwise if user and value is None else value
             fields.append(_field(column.name, written, stored))
-    synced = {mapping.key, *(column.name for column in mapping.columns)}
-    own = [_field(name, None, columns[name]) for name in columns if name not in synced]
+    columns.pop(mapping.key, None)
+    own = [_field(name, None, value) for name, value in columns.items()]
     return fields + [field | {"own": True} for field in own]
 
 
@@ -137,7 +140,7 @@ def _standing(
     if row.columns is None:
         return _why_no_row(user, row)
     if not clerk_is_known:
-        return "row"
+        return "not synced" if row.version is None else "synced"
     if user is None:
         return "orphan"
     if user.updated_at != row.version:

@@ -5,7 +5,8 @@ const number = new Intl.NumberFormat("en");
 
 const STANDINGS = {
   "in step": ["good", "The table has the version that Clerk has."],
-  row: ["good", "There is a row."],
+  synced: ["good", "Open the user to compare the row with what Clerk has."],
+  "not synced": ["dim", "The row is the application's; no sync has written it yet."],
   behind: ["warn", "Clerk has another version than the table."],
   "no row": ["warn", "The table has no row yet."],
   "email lost": ["warn", "Another user has the newer claim to the email."],

@@ -274,7 +274,7 @@ def test_with_own_settings_there_is_nothing_to_press(
     assert own.clerk.wait_for_deliveries()
     desk = tab(own)
     expect(desk.user("ada@example.com")).to_be_visible()
-    desk.stands("ada@example.com", "row")
+    desk.stands("ada@example.com", "synced")
     buttons = desk.page.locator("button:visible")
     expect(buttons).to_have_count(1)
     expect(buttons).to_have_accessible_name(re.compile("Open Ada"))
@@ -285,6 +285,26 @@ def test_with_own_settings_there_is_nothing_to_press(
     expect(cells).to_have_text(["ada@example.com", "ada@example.com"])
     expect(dialog.get_by_role("button")).to_have_text(["Close"])
     assert dialog.locator("input, select").count() == 0
+
+
+def test_a_database_of_ones_own_is_left_alone_when_nobody_is_there(
+    own: Laptop, context: BrowserContext
+) -> None:
+    """It may cost money while it is awake: after five minutes the page asks no more,
+    until somebody moves."""
+    page = context.new_page()
+    page.clock.install()
+    desk = Desk(page, own.url).open()
+    page.clock.fast_forward("05:30")
+    expect(page.locator("#connection")).to_contain_text("paused")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward("01:00:00")
+    expect(page.locator("#connection")).to_contain_text("paused")
+    assert asked == []
+    page.keyboard.press("Tab")
+    desk.is_live()
+    assert len(asked) == 1
 
 
 def test_a_server_that_is_gone_is_said_and_found_again(

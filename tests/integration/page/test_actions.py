@@ -8,6 +8,7 @@ import pytest
 
 from tests.laptop import Laptop
 from tests.tables import rows
+from tests.terminal import eventually
 
 
 @pytest.fixture
@@ -125,6 +126,7 @@ def test_a_replay_is_the_same_message_again(stub: Laptop, noor: str) -> None:
     done(stub, "rename", id=noor, first_name="Second")
     done(stub, "delete", id=noor)
     done(stub, "replay", message_id=stub.state()["deliveries"][0]["key"])
+    assert eventually(lambda: answers(stub)[-1] == "deleted")
     done(stub, "release")
     assert stub.clerk.wait_for_deliveries()
     assert answers(stub) == ["unchanged", "skipped", "deleted"]

@@ -58,10 +58,19 @@ def test_rows_deliveries_by_self_sync_and_runs_are_shown(own: Laptop) -> None:
     assert "deliveries" not in state
     assert "clerk" not in state["counts"]
     (shown,) = state["users"]
-    assert shown["standing"] == "row"
+    assert shown["standing"] == "synced"
     assert "clerk" not in shown
     assert shown["row"]["email"] == "noor@example.com"
     assert [sync["user_id"] for sync in state["self_syncs"]] == [user]
+
+
+def test_a_row_that_no_sync_has_written_is_told_apart(
+    own: Laptop, connection: psycopg.Connection
+) -> None:
+    """It is found by a search: there is no moment at which it was synced."""
+    connection.execute("INSERT INTO users (id, email) VALUES ('admin', 'a@b.test')")
+    assert own.state()["users"] == []
+    assert own.user("admin")["standing"] == "not synced"
 
 
 def test_opening_a_user_asks_clerk_once(
