@@ -28,6 +28,10 @@ from local.stub_clerk import Delivery, StubClerk
 
 _DELIVERIES: Final = 50
 _GIVEN: Final = ("first_name", "last_name", "email")  # what a person may change
+_ONLY_LOOKING: Final = """
+    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+    SET LOCAL statement_timeout = '10s'
+"""
 # The same snapshot sees the same rows, whoever has written in between.
 _SNAPSHOT: Final = "SELECT pg_current_snapshot()::text"
 
@@ -63,12 +67,12 @@ class Reading:
     def user(self, event: Event) -> Answer:
         """One user, column by column: what Clerk has and what the table has.
 
-        Asks Clerk by id: one request.
+        Asks Clerk by id, one request, if it is an id of Clerk's.
         """
-        clerk_id = _parameter(event, "id")
-        if not is_clerk_id(clerk_id):
-            return refused(400, "id must be a Clerk user id: user_…")
-        return _answered(lambda: as_json(200, self._user(clerk_id)))
+        key = _parameter(event, "id")
+        if not key:
+            return refused(400, "id is missing: the key of a user, such as user_…")
+        return _answered(lambda: as_json(200, self._user(key)))
 
     def _state(self, event: Event, search: str) -> Answer:
         tag = self._tag(search)
@@ -105,24 +109,22 @@ class Reading:
         self, connection: psycopg.Connection, search: str
     ) -> tuple[dict[str, int], list[dict[str, Any]], list[dict[str, Any]]]:
         with connection.transaction():
-            connection.execute(
-                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-            )
+            connection.execute(_ONLY_LOOKING)
             users = beside_each_other(connection, self._tables, self._stub, search)
             counts = self._tables.counts(connection)
             return counts, self._tables.runs(connection), users
 
-    def _user(self, clerk_id: str) -> dict[str, Any]:
+    def _user(self, key: str) -> dict[str, Any]:
         user, problem = None, None
         try:
-            user = self._clerk.user(clerk_id)
+            user = self._clerk.user(key) if is_clerk_id(key) else None
         except ClerksyncError as error:
             problem = str(error)
         row = self._database_of_user.run(
-            lambda connection: self._tables.row(connection, clerk_id)
+            lambda connection: self._tables.row(connection, key)
         )
         return {
-            "id": clerk_id,
+            "id": key,
             "problem": problem,
             "given": user and {name: getattr(user, name) for name in _GIVEN},
             "fields": compared(self._tables, user, row),

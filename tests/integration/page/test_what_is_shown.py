@@ -284,14 +284,25 @@ def test_a_user_is_compared_although_clerk_does_not_answer(stub: Laptop) -> None
     assert any(field["table"] for field in answer["fields"])
 
 
-@pytest.mark.parametrize(
-    "clerk_id", ["", "1", "user_'", "org_2g7np7Hrk0SN6kj5EDMLDaKN"]
-)
-def test_what_is_no_clerk_id_is_not_asked_for(stub: Laptop, clerk_id: str) -> None:
-    """A 400, without a question to Clerk."""
+@pytest.mark.parametrize("key", ["1", "user_'", "org_2g7np7Hrk0SN6kj5EDMLDaKNL0S"])
+def test_what_is_no_clerk_id_is_not_asked_for(
+    stub: Laptop, connection: psycopg.Connection, key: str
+) -> None:
+    """Such a row is the application's own, and is shown without Clerk's side."""
+    connection.execute(
+        "INSERT INTO users (id, email) VALUES (%s, 'own@example.com')", [key]
+    )
     stub.clerk.reset_requests()
-    assert stub.get(f"/page/user?id={clerk_id}").status == 400
+    answer = stub.get(f"/page/user?id={key}").json()
+    fields = {field["name"]: field["table"] for field in answer["fields"]}
+    assert fields["email"] == "own@example.com"
+    assert answer["given"] is None
     assert stub.clerk.requests == 0
+
+
+def test_nobody_at_all_is_refused(stub: Laptop) -> None:
+    """A question without an id."""
+    assert stub.get("/page/user").status == 400
 
 
 def test_a_database_that_is_away_is_said(
