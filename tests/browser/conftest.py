@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from local.page.page import SIGN_IN
 from tests.browser.chromium import headless_chromium, unless_here
 from tests.browser.desk import Desk
 from tests.laptop import Laptop, laptop
 
-_WAIT_MS = 15_000
+_WAIT_MS = 20_000
+expect.set_options(timeout=_WAIT_MS)
 
 
 # Not of the session: as long as Playwright runs, no other event loop can.

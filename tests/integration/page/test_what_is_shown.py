@@ -126,7 +126,7 @@ def test_the_newest_change_comes_first_and_fifty_are_enough(
 
 
 @pytest.mark.parametrize(
-    "search", ["noor", "CASTELL", "noor castell", "oor@exam", "{id}", " Noor "]
+    "search", ["CASTELL", "noor castell", "oor@exam", "{id}", " Castell "]
 )
 def test_users_are_found_by_name_email_and_id(stub: Laptop, search: str) -> None:
     """In any case of letters; whether Clerk, the table or both have them."""
