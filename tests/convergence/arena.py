@@ -191,7 +191,9 @@ def arena(server_url: str) -> Iterator[Arena]:
         StubClerk(seed=2, users=2) as other_clerk,
         pytest.MonkeyPatch.context() as patch,
     ):
-        logger.setLevel(logging.CRITICAL)  # it is told of faults all the time
+        # They are told of faults all the time.
+        logger.setLevel(logging.CRITICAL)
+        logging.getLogger("psycopg").setLevel(logging.CRITICAL)
         wire = Wire(url)
         _set(patch, clerk, wire.url)
         names = ("webhook", "self_sync", "bulk_sync")
@@ -207,6 +209,7 @@ def arena(server_url: str) -> Iterator[Arena]:
                     app.clerk._http.clear()
             wire.close()
             logger.setLevel(level)
+            logging.getLogger("psycopg").setLevel(logging.NOTSET)
             # Two bulk runs at once each put back what they found.
             gc.set_threshold(*thresholds)
             sys.setswitchinterval(switch_interval)

@@ -3,11 +3,12 @@
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.convergence.arena import Arena
+from tests.convergence.arena import Arena, arena
 from tests.convergence.history import HistoryBase
 from tests.convergence.machine import Convergence
 from tests.convergence.truth import BrokenRuleError
@@ -20,6 +21,14 @@ class Campaign:
     steps: int
     """Of each history."""
     shrink: bool = True
+
+
+SHORT: Final = Campaign(seed=1, histories=45, steps=40)
+"""Part of the tests, and what must catch a fault in any of the rules."""
+
+
+# Histories and their steps: few, so that a round that failed is soon told again.
+_ROUND: Final = 25, 40
 
 
 @dataclass(slots=True)
@@ -57,6 +66,15 @@ def run(arena: Arena, campaign: Campaign) -> Result:
         at_step = HistoryBase.first_failure_at
         return Result(tally, _rule_of(error), _told(error), at_step)
     return Result(tally)
+
+
+def work_rounds(url: str, seeds: Any, results: Any, shrink: bool) -> None:
+    """In a process of its own: take seeds from a queue until there is None."""
+    with arena(url) as here:
+        for number in iter(seeds.get, None):
+            histories, steps = _ROUND
+            campaign = Campaign(number, histories, steps, shrink=shrink)
+            results.put((number, run(here, campaign)))
 
 
 def _rule_of(error: BaseException) -> str:

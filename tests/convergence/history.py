@@ -63,7 +63,8 @@ class HistoryBase(RuleBasedStateMachine):
         self.aftermath = 0
 
     @initialize(
-        people=st.integers(0, 3),
+        people=st.integers(0, 5),
+        told=st.sampled_from(["now", "later"]),
         email_optional=st.booleans(),
         soft_delete=st.booleans(),
         generous=st.booleans(),
@@ -74,6 +75,7 @@ class HistoryBase(RuleBasedStateMachine):
         self,
         *,
         people: int,
+        told: Told,
         email_optional: bool,
         soft_delete: bool,
         generous: bool,
@@ -90,7 +92,7 @@ class HistoryBase(RuleBasedStateMachine):
             self.arena.environment.setenv(name, value)
         self.story.append(f"begin: {self.policy}")
         for email in range(people):
-            self.pending += self.clerk.sign_up(email, {"first_name": "Noor"})
+            self.tell(self.clerk.sign_up(email, {"first_name": "Noor"}), told)
         self.aftermath = aftermath
         self.tally["histories"] += 1
 

@@ -69,10 +69,11 @@ class LifeAtClerk(DisturbedHistory):
     def chain_emails(self, *, who: int, email: int, told: Told) -> None:
         self.tell(self.clerk.chain(who, email), told)
 
-    @rule(who=WHO, told=TOLD)
+    @rule(who=WHO, people=st.integers(1, 3), told=TOLD)
     @step
-    def leave(self, *, who: int, told: Told) -> None:
-        self.tell(self.clerk.leave(who), told)
+    def leave(self, *, who: int, people: int, told: Told) -> None:
+        for _ in range(people):
+            self.tell(self.clerk.leave(who), told)
 
     @rule(which=WHICH, again=st.booleans())
     @step

@@ -169,16 +169,23 @@ class Convergence(LifeAtClerk):
 
     @rule(
         mode=st.sampled_from(["full", "cleanup"]),
-        changes=st.integers(1, 6),
+        changes=st.integers(0, 6),
+        lacking=st.none() | WHO,
         counts_too=st.booleans(),
         force=st.booleans(),
     )
     @step
     def bulk_run_on_an_old_listing(
-        self, *, mode: str, changes: int, counts_too: bool, force: bool
+        self,
+        *,
+        mode: str,
+        changes: int,
+        lacking: int | None,
+        counts_too: bool,
+        force: bool,
     ) -> None:
-        """The listing lags behind; Clerk's answers by id do not."""
-        old, now = self.clerk.as_it_was(changes), self.clerk.directory
+        """The listing lags behind, or lacks somebody; Clerk's answers by id do not."""
+        old, now = self.clerk.as_it_was(changes, lacking), self.clerk.directory
         clerk = self.arena.clerk
 
         def lag(request: StubRequest) -> None:

@@ -126,9 +126,12 @@ class ModelClerk:
         living = self.living
         return living[who % len(living)] if living else None
 
-    def as_it_was(self, changes: int) -> UserDirectory:
-        """Who there was so many changes ago."""
-        return UserDirectory(self._past[max(0, len(self._past) - 1 - changes)])
+    def as_it_was(self, changes: int, lacking: int | None = None) -> UserDirectory:
+        """Who there was so many changes ago, perhaps without one of them."""
+        there = list(self._past[max(0, len(self._past) - 1 - changes)])
+        if there and lacking is not None:
+            del there[lacking % len(there)]
+        return UserDirectory(there)
 
     def sign_up(self, email: int | None, given: dict[str, Any]) -> list[Delivery]:
         return self._sign_up([(email, given)], created_at=None)
