@@ -87,6 +87,12 @@ class Convergence(LifeAtClerk):
             with self.meanwhile(1, answered, lambda: self.happen("leave", who, "now")):
                 self.sync(person)
 
+    @rule()
+    @step
+    def bulk_run_at_night(self) -> None:
+        """As the schedule does it: full, and not forced."""
+        self.bulk({})
+
     @rule(mode=MODE, dry_run=st.booleans(), force=st.booleans())
     @step
     def bulk_run(self, *, mode: str, dry_run: bool, force: bool) -> None:

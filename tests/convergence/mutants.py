@@ -17,16 +17,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.convergence.campaign import SHORT
-from tests.convergence.mutations import MUTANTS, Edit
+from tests.convergence.mutations import MUTANTS, NAMED, Edit, Mutant
 from tests.postgres import postgres_server
 
 _ROOT: Final = Path(__file__).parents[2]
 _COPIED: Final = ("layers", "functions", "local", "tests", "events", "pyproject.toml")
 _PATIENCE_SECONDS: Final = 600
+_LISTS: Final = {"all": MUTANTS, "named": NAMED}
 
 
 class OutdatedMutantError(Exception):
@@ -44,7 +46,7 @@ class Verdict:
 
 def main() -> int:
     arguments = _arguments()
-    chosen = [m for m in MUTANTS if arguments.only in m.name]
+    chosen = [m for m in _LISTS[arguments.list] if arguments.only in m.name]
     try:
         for mutant in chosen:
             for edit in mutant.edits:
@@ -52,15 +54,16 @@ def main() -> int:
     except OutdatedMutantError as error:
         print(f"{error}\nMend tests/convergence/mutations.py.")
         return 2
-    print(f"{len(chosen)} mutants, and the code as it is; seed {SHORT.seed}")
+    print(f"{len(chosen)} mutants, and the code as it is; seed {arguments.seed}")
     with postgres_server() as url, ThreadPoolExecutor(arguments.workers) as pool:
-        sound = _live("the code as it is", (), None, url)
+        live = partial(_live, url=url, seed=arguments.seed)
+        sound = live(Mutant("the code as it is", ()))
         if sound.caught:
             print(f"The code as it is fails: {sound.by}")
             return 1
         _print("mutant", "verdict", "steps", "seconds", "by")
         _tell(sound)
-        verdicts = pool.map(lambda m: _live(m.name, m.edits, m.test, url), chosen)
+        verdicts = pool.map(live, chosen)
         survivors = [verdict for verdict in verdicts if not _tell(verdict)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught.")
     for mutant in chosen:
@@ -69,18 +72,18 @@ def main() -> int:
     return 1 if survivors else 0
 
 
-def _live(name: str, edits: tuple[Edit, ...], test: str | None, url: str) -> Verdict:
+def _live(mutant: Mutant, *, url: str, seed: int) -> Verdict:
     """Run what should fail, in a process of its own, on a copy with the edits."""
     began = time.monotonic()
-    with _copy(edits) as folder:
+    with _copy(mutant.edits) as folder:
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join([str(folder), f"{folder}/layers/clerksync"]),
             "CLERKSYNC_TEST_DATABASE_URL": url,
         }
-        short = ["tests.convergence.short"]
-        pytest = ["pytest", "-q", "-x", "-p", "no:cacheprovider", str(test)]
+        short = ["tests.convergence.short", str(seed)]
+        pytest = ["pytest", "-q", "-x", "-p", "no:cacheprovider", str(mutant.test)]
         done = subprocess.run(  # noqa: S603 - our own programs
-            [sys.executable, "-m", *(pytest if test else short)],
+            [sys.executable, "-m", *(pytest if mutant.test else short)],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -89,16 +92,17 @@ def _live(name: str, edits: tuple[Edit, ...], test: str | None, url: str) -> Ver
             check=False,
         )
     seconds = time.monotonic() - began
-    if test:
+    if mutant.test:
         # 1: tests failed. Anything else says nothing of the mutant.
         if done.returncode not in {0, 1}:
             raise RuntimeError(done.stdout + done.stderr)
-        return Verdict(name, done.returncode == 1, test.split("/")[-1], None, seconds)
+        caught, by = done.returncode == 1, mutant.test.split("/")[-1]
+        return Verdict(mutant.name, caught, by, None, seconds)
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)
     told = json.loads(done.stdout.splitlines()[-1])
     rule = told["broken_rule"]
-    return Verdict(name, rule is not None, rule or "", told["steps"], seconds)
+    return Verdict(mutant.name, rule is not None, rule or "", told["steps"], seconds)
 
 
 @contextmanager
@@ -140,6 +144,8 @@ def _print(name: str, said: str, steps: str, seconds: str, by: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.convergence.mutants")
     parser.add_argument("--only", default="", help="those with these words in the name")
+    parser.add_argument("--list", choices=_LISTS, default="all")
+    parser.add_argument("--seed", type=int, default=SHORT.seed)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
