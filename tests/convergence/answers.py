@@ -39,10 +39,10 @@ def other_action(action: str, was: Seen, now: Seen) -> Iterator[str]:
 
 
 def other_row(answer: Answer, now: Seen) -> Iterator[str]:
-    shown = answer.body["user"]
-    if now.row is None:
-        yield f"{shown['id']} has no row"
+    if now.row is None or "user" not in answer.body:
+        yield f"{answer}, stored {now.row}"
         return
+    shown = answer.body["user"]
     stored = now.row | {"tier": now.tier}
     for name in stored.keys() - {"clerk_created_at"}:
         if shown[name] != stored[name]:

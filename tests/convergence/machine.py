@@ -93,10 +93,15 @@ class Convergence(LifeAtClerk):
         """As the schedule does it: full, and not forced."""
         self.bulk({})
 
-    @rule(mode=MODE, dry_run=st.booleans(), force=st.booleans())
+    @rule(mode=MODE, force=st.booleans())
     @step
-    def bulk_run(self, *, mode: str, dry_run: bool, force: bool) -> None:
-        self.bulk({"mode": mode, "dry_run": dry_run, "force": force})
+    def bulk_run(self, *, mode: str, force: bool) -> None:
+        self.bulk({"mode": mode, "force": force})
+
+    @rule(mode=MODE, force=st.booleans())
+    @step
+    def dry_run(self, *, mode: str, force: bool) -> None:
+        self.bulk({"mode": mode, "force": force, "dry_run": True})
 
     @rule(who=WHO, dry_run=st.booleans())
     @step

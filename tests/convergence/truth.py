@@ -68,6 +68,7 @@ def check_rules(
         hold("companion row", _without_companion(seen, clerk_id))
         hold("tier untouched", _other_tier(seen, tiers.get(clerk_id), clerk_id))
         hold("row as its version", _unlike_version(person, seen, policy, clerk))
+        hold("email required", _needless(person, was, seen, policy))
         hold("soft deletion forgets", _remembered(seen, policy, clerk_id))
     gone = [i for i in before if i not in now]
     hold("the memory of a user stays", gone)
@@ -157,6 +158,14 @@ def _unlike_version(
             yield f"{person.id} has no row, and nothing says why"
     elif not any(_is_version(seen, row, person.id, clerk) for row in candidates):
         yield f"{person.id} at {seen.version}: {_unlike(seen.row, candidates[-1])}"
+
+
+def _needless(person: Person, was: Seen, seen: Seen, policy: Policy) -> Iterator[str]:
+    """Nobody is created without an email; who loses it keeps the row."""
+    if not policy.require_email or was.row is not None or seen.row is None:
+        return
+    if not any(row["email"] for row in person.rows_at(seen.version or 0)):
+        yield f"{person.id} was created without an email"
 
 
 def _is_version(seen: Seen, row: Row, clerk_id: str, clerk: ModelClerk) -> bool:
