@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test lint client sam sam-validate e2e bench bench-cold lock
+.PHONY: demo dev test mutants lint client sam sam-validate e2e bench bench-cold lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -17,6 +17,9 @@ dev: $(VENV)/local ## the same stack, kept up for development
 
 test: $(VENV)/dev ## unit and integration tests on the embedded Postgres
 	@$(BIN)/python -m pytest
+
+mutants: $(VENV)/dev ## faults put into the rules of truth, one by one: each must be caught
+	@$(BIN)/python -m tests.convergence.mutants $(MUTANTS)
 
 lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff check .
