@@ -9,6 +9,8 @@ import json
 import multiprocessing
 import os
 import random
+import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +39,8 @@ _FAULTS: Final = (
 
 def main() -> int:
     arguments = _arguments()
+    # Whoever ends this ends the workers and their server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = told_at = time.monotonic()
     tally: Counter[str] = Counter()
     with postgres_server() as url:

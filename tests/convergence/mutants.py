@@ -2,13 +2,14 @@
 
 One fault at a time is put into a rule of truth, on a copy of the code in a temporary
 folder, and the short campaign of the tests runs on it. On the code as it
-is, all must pass. Exit status 1 if a mutant survives, 2 if one cannot be made any more.
+is, all must pass. Exit status 1 if a mutant survives, 2 if one can't be made any more.
 """
 
 import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,8 @@ class Verdict:
 
 def main() -> int:
     arguments = _arguments()
+    # Whoever ends this ends the server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = [m for m in _LISTS[arguments.list] if arguments.only in m.name]
     try:
         for mutant in chosen:

@@ -9,7 +9,8 @@ from typing import Final
 
 _LAYER: Final = "layers/clerksync/clerksync"
 _SQL: Final = f"{_LAYER}/user_table_sql.py"
-_PATH: Final = f"{_LAYER}/write_path.py"
+_EMAIL: Final = f"{_LAYER}/email_sql.py"
+_PARTS: Final = f"{_LAYER}/mapped_sql.py"
 _SWEEP: Final = f"{_LAYER}/orphan_sweep.py"
 _STEPS: Final = f"{_LAYER}/bulk_steps.py"
 _INTERLEAVINGS: Final = "tests/integration/test_interleavings.py"
@@ -60,7 +61,7 @@ NAMED: Final = (
     ),
     _mutant(
         "an email is not released",
-        (_SQL, "WHERE u.{key} = ANY (_losers) AND", "WHERE false AND"),
+        (_EMAIL, "WHERE u.{key} = ANY (_losers) AND", "WHERE false AND"),
     ),
     _mutant(
         "no proof of an orphan",
@@ -85,7 +86,7 @@ OTHERS: Final = (
     _mutant(
         "the clock is read after Clerk was asked",
         (
-            "functions/self_sync/app.py",
+            f"{_LAYER}/ensure_user.py",
             "users.upsert(user, confirmed_at=confirmed_at)",
             "users.upsert(user, confirmed_at=users.clock())",
         ),
@@ -104,7 +105,7 @@ OTHERS: Final = (
     ),
     _mutant(
         "an email belongs to the oldest claim",
-        (_SQL, "ORDER BY version DESC", "ORDER BY version ASC"),
+        (_EMAIL, "ORDER BY version DESC", "ORDER BY version ASC"),
     ),
     _mutant(
         "skipped by content before the claim",
@@ -112,27 +113,27 @@ OTHERS: Final = (
     ),
     _mutant(
         "the same version is never looked at",
-        (_SQL, "WHEN u.{key} IS NULL OR {differs_but_email}", "WHEN u.{key} IS NULL"),
+        (_SQL, "ELSE {differs_but_email} END", "ELSE false END"),
     ),
     _mutant(
         "a row without the email that is required",
-        (_SQL, "WHERE i.{email} IS NOT NULL OR NOT _require_email", "WHERE true"),
+        (_SQL, "WHERE i.email IS NOT NULL OR NOT _require_email", "WHERE true"),
     ),
     _mutant(
         "no companion row",
-        (_SQL, "SELECT key FROM written", "SELECT key FROM written WHERE false"),
+        (_PARTS, "FROM written AS w", "FROM (SELECT * FROM written WHERE false) AS w"),
     ),
     _mutant(
         "the tier is written at each update",
         (
-            _SQL,
-            "SET {assignments}, {deleted_at} = NULL",
-            "SET {assignments}, {tier} = excluded.{tier}, {deleted_at} = NULL",
+            _PARTS,
+            '*_set(mapping.deleted_at, "NULL"),',
+            '*_set(mapping.deleted_at, "NULL"), *_set(mapping.tier, "excluded.tier"),',
         ),
     ),
     _mutant(
         "a soft deletion forgets nothing",
-        (_SQL, "SET {forgotten}, {deleted_at} = now()", "SET {deleted_at} = now()"),
+        (_PARTS, "if column.personal", "if False"),
     ),
     _mutant(
         "any instance is accepted",
@@ -174,7 +175,7 @@ OTHERS: Final = (
         "a swap is not released first",
         (
             Edit(
-                _SQL,
+                _EMAIL,
                 "WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL",
                 "WHERE false",
             ),
