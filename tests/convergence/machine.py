@@ -89,7 +89,7 @@ class Convergence(LifeAtClerk):
 
     @rule()
     @step
-    def bulk_run_at_night(self) -> None:
+    def nightly_bulk_run(self) -> None:
         """As the schedule does it: full, and not forced."""
         self.bulk({})
 
@@ -211,6 +211,7 @@ class Convergence(LifeAtClerk):
         went_on = report is None or report["continues"] is not None
         if went_on or counts_too or len(old) >= len(now):
             return
+        self.tally["listings shorter than the count"] += 1
         if report is not None and report["status"] == "completed":
             raise BrokenRuleError("completed means complete", str(report))
 

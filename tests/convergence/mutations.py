@@ -202,10 +202,28 @@ OTHERS: Final = (
         why="only seen when two writers meet within a statement",
     ),
     Mutant(
-        "claims in no order",
-        (Edit(_SQL, 'ORDER BY i.clerk_id COLLATE "C"', "ORDER BY random()"),),
-        test="tests/convergence/test_races.py",
-        why="a deadlock is made good by trying again; only its count tells",
+        "claims in another order than locks",
+        (
+            Edit(
+                _SQL,
+                'ORDER BY i.clerk_id COLLATE "C"',
+                'ORDER BY i.clerk_id COLLATE "C" DESC',
+            ),
+        ),
+        test=f"{_INTERLEAVINGS}::test_all_writers_lock_in_one_order",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "a walk is taken over once only",
+        (
+            Edit(
+                f"{_LAYER}/run_ledger.py",
+                "AND (r.run_id = %(run_id)s",
+                "AND (false",
+            ),
+        ),
+        test="tests/convergence/test_wire.py",
+        why="the run that follows mends it",
     ),
     Mutant(
         "who was synced meanwhile is deleted",
