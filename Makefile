@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test browser lint client sign-in sam sam-validate e2e bench bench-cold lock
+.PHONY: demo dev test browser mutants chaos load lint client sign-in sam sam-validate e2e bench bench-cold lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -34,6 +34,9 @@ $(SIGN_IN): $(wildcard local/page/signin/*.js clients/react/src/*.ts) clients/re
 		--bundle --minify --format=esm --target=es2022 --log-level=warning --outfile=$@ \
 		--define:process.env.NODE_ENV='"production"' --external:/page/session.js \
 		--alias:clerksync-react=./clients/react/src/index.ts --alias:@clerk/react=./local/page/signin/clerk.js
+
+mutants: $(VENV)/dev ## faults put into the rules of truth, one by one: each must be caught
+	@$(BIN)/python -m tests.convergence.mutants $(MUTANTS)
 
 lint: $(VENV)/dev ## ruff and mypy
 	@$(BIN)/ruff check .

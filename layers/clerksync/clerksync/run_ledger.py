@@ -23,14 +23,16 @@ _BEGIN: LiteralString = """
 """
 # A walk is taken over once: who comes second begins anew, and so does who comes after
 # a completed run, or after another instance had the table. A run that says running
-# for longer than Lambda lets one run was killed.
+# for longer than Lambda lets one run was killed. Asked once more, after a lost answer,
+# it gives a run what it has given it before.
 _TAKE_OVER: LiteralString = """
     WITH unfinished AS (
         SELECT r.run_id, r.checkpoint, walk.run_id AS walk_id, walk.started_at
         FROM {runs} AS r
         JOIN {runs} AS walk ON walk.run_id = coalesce(r.continues, r.run_id)
         WHERE r.checkpoint IS NOT NULL
-          AND (r.status <> 'running' OR r.started_at < now() - interval '16 minutes')
+          AND (r.run_id = %(run_id)s
+               OR r.status <> 'running' OR r.started_at < now() - interval '16 minutes')
           AND r.mode = %(mode)s AND r.instance_id = %(instance_id)s
           AND walk.started_at > now() - interval '1 day'
           AND NOT EXISTS (
@@ -44,7 +46,7 @@ _TAKE_OVER: LiteralString = """
         FOR UPDATE OF r SKIP LOCKED
     ), given_away AS (
         UPDATE {runs} AS r SET checkpoint = NULL
-        FROM unfinished WHERE r.run_id = unfinished.run_id
+        FROM unfinished WHERE r.run_id = unfinished.run_id AND r.run_id <> %(run_id)s
     )
     UPDATE {runs} AS r
     SET continues = unfinished.walk_id, checkpoint = unfinished.checkpoint
@@ -59,7 +61,7 @@ _FINISH: LiteralString = """
     )
     UPDATE {runs}
     SET status = %(status)s, finished_at = clock_timestamp(), report = %(report)s,
-        checkpoint = %(checkpoint)s
+        checkpoint = %(checkpoint)s, continues = nullif(%(walk_id)s, run_id)
     WHERE run_id = %(run_id)s AND status = 'running'
 """
 _FIND: LiteralString = """

@@ -1,0 +1,235 @@
+"""Faults to be put into the rules of truth, one at a time, on a copy of the code.
+
+Fragments are short, so that they outlast changes of what surrounds them. One that is
+no longer there is an error of the list, and told as such.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_LAYER: Final = "layers/clerksync/clerksync"
+_SQL: Final = f"{_LAYER}/user_table_sql.py"
+_EMAIL: Final = f"{_LAYER}/email_sql.py"
+_PARTS: Final = f"{_LAYER}/mapped_sql.py"
+_SWEEP: Final = f"{_LAYER}/orphan_sweep.py"
+_STEPS: Final = f"{_LAYER}/bulk_steps.py"
+_INTERLEAVINGS: Final = "tests/integration/test_interleavings.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Every occurrence of a fragment is replaced."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    name: str
+    edits: tuple[Edit, ...]
+    test: str | None = None
+    """What must fail, where a short campaign can't show the fault: pytest's name."""
+    why: str = ""
+    """Why it can't."""
+
+
+def _mutant(name: str, *edits: tuple[str, str, str]) -> Mutant:
+    return Mutant(name, tuple(Edit(*edit) for edit in edits))
+
+
+# What the rules of truth stand on: a short campaign must catch each.
+NAMED: Final = (
+    _mutant(
+        "no version guard",
+        (_SQL, "WHEN s.clerk_updated_at > i.clerk_updated_at", "WHEN false"),
+        (_SQL, "OR s.clerk_updated_at <= excluded.clerk_updated_at", "OR true"),
+    ),
+    _mutant(
+        "no tombstone check",
+        (_SQL, "s.deleted_at >= coalesce(i.confirmed_at, s.deleted_at)", "false"),
+        (
+            _SQL,
+            "(s.deleted_at IS NULL OR s.deleted_at < excluded.confirmed_at)",
+            "true",
+        ),
+    ),
+    _mutant(
+        "no ratio guard",
+        (_SWEEP, "if len(candidates) > allowed and not force:", "if False:"),
+    ),
+    _mutant(
+        "an email is not released",
+        (_EMAIL, "WHERE u.{key} = ANY (_losers) AND", "WHERE false AND"),
+    ),
+    _mutant(
+        "no proof of an orphan",
+        (_SWEEP, "sorted(set(batch) - {user.id for user in known})", "sorted(batch)"),
+    ),
+)
+
+OTHERS: Final = (
+    _mutant(
+        "any look-up by id revives",
+        (
+            _SQL,
+            "s.deleted_at >= coalesce(i.confirmed_at, s.deleted_at)",
+            "s.deleted_at IS NOT NULL AND i.confirmed_at IS NULL",
+        ),
+        (
+            _SQL,
+            "s.deleted_at < excluded.confirmed_at",
+            "excluded.confirmed_at IS NOT NULL",
+        ),
+    ),
+    _mutant(
+        "the clock is read after Clerk was asked",
+        (
+            f"{_LAYER}/ensure_user.py",
+            "users.upsert(user, confirmed_at=confirmed_at)",
+            "users.upsert(user, confirmed_at=users.clock())",
+        ),
+    ),
+    _mutant(
+        "a deletion leaves no tombstone",
+        (_SQL, "SET deleted_at = clock_timestamp(),", "SET deleted_at = NULL,"),
+    ),
+    _mutant(
+        "deleting a stranger leaves no tombstone",
+        (
+            _SQL,
+            "SELECT gone.clerk_id, clock_timestamp(), clock_timestamp()",
+            "SELECT gone.clerk_id, NULL, clock_timestamp()",
+        ),
+    ),
+    _mutant(
+        "an email belongs to the oldest claim",
+        (_EMAIL, "ORDER BY version DESC", "ORDER BY version ASC"),
+    ),
+    _mutant(
+        "skipped by content before the claim",
+        (_SQL, "WHEN s.clerk_updated_at < i.clerk_updated_at", "WHEN false"),
+    ),
+    _mutant(
+        "the same version is never looked at",
+        (_SQL, "ELSE {differs_but_email} END", "ELSE false END"),
+    ),
+    _mutant(
+        "a row without the email that is required",
+        (_SQL, "WHERE i.email IS NOT NULL OR NOT _require_email", "WHERE true"),
+    ),
+    _mutant(
+        "no companion row",
+        (_PARTS, "FROM written AS w", "FROM (SELECT * FROM written WHERE false) AS w"),
+    ),
+    _mutant(
+        "the tier is written at each update",
+        (
+            _PARTS,
+            '*_set(mapping.deleted_at, "NULL"),',
+            '*_set(mapping.deleted_at, "NULL"), *_set(mapping.tier, "excluded.tier"),',
+        ),
+    ),
+    _mutant(
+        "a soft deletion forgets nothing",
+        (_PARTS, "if column.personal", "if False"),
+    ),
+    _mutant(
+        "any instance is accepted",
+        (_STEPS, "if owners <= {None, instance} or", "if True or"),
+    ),
+    _mutant(
+        "any listing is complete",
+        (_STEPS, "if listed < min(expected, now):", "if False:"),
+    ),
+    _mutant(
+        "a dry run commits",
+        (f"{_LAYER}/user_table.py", "force_rollback=dry_run", "force_rollback=False"),
+    ),
+    _mutant(
+        "a dry run deletes",
+        (_SWEEP, "if not dry_run:", "if True:"),
+    ),
+    _mutant(
+        "200 before anything is written",
+        ("functions/webhook/app.py", "action = apply(event)", 'action = "updated"'),
+    ),
+    _mutant(
+        "a lost connection is not made again",
+        (f"{_LAYER}/database.py", "or reconnected:", "or True:"),
+    ),
+    _mutant(
+        "a failure is answered with 200",
+        (
+            f"{_LAYER}/http_api.py",
+            "response = Response(\n                500,",
+            "response = Response(\n                200,",
+        ),
+    ),
+    _mutant(
+        "who was not listed is not looked for",
+        (_SWEEP, "if not candidates:", "if True:"),
+    ),
+    Mutant(
+        "a swap is not released first",
+        (
+            Edit(
+                _EMAIL,
+                "WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL",
+                "WHERE false",
+            ),
+        ),
+        test="tests/integration/test_email_handover.py",
+        why="the batch is halved until it succeeds, which is right and slow",
+    ),
+    Mutant(
+        "no version guard at the claim",
+        (Edit(_SQL, "OR s.clerk_updated_at <= excluded.clerk_updated_at", "OR true"),),
+        test=f"{_INTERLEAVINGS}::test_no_interleaving_lets_an_older_version_win",
+        why="only seen when two writers meet within a statement",
+    ),
+    Mutant(
+        "no tombstone check at the claim",
+        (
+            Edit(
+                _SQL,
+                "(s.deleted_at IS NULL OR s.deleted_at < excluded.confirmed_at)",
+                "true",
+            ),
+        ),
+        test=f"{_INTERLEAVINGS}::test_no_interleaving_revives_a_deleted_user",
+        why="only seen when two writers meet within a statement",
+    ),
+    Mutant(
+        "claims in another order than locks",
+        (
+            Edit(
+                _SQL,
+                'ORDER BY i.clerk_id COLLATE "C"',
+                'ORDER BY i.clerk_id COLLATE "C" DESC',
+            ),
+        ),
+        test=f"{_INTERLEAVINGS}::test_all_writers_lock_in_one_order",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "a walk is taken over once only",
+        (
+            Edit(
+                f"{_LAYER}/run_ledger.py",
+                "AND (r.run_id = %(run_id)s",
+                "AND (false",
+            ),
+        ),
+        test="tests/convergence/test_wire.py",
+        why="the run that follows mends it",
+    ),
+    Mutant(
+        "who was synced meanwhile is deleted",
+        (Edit(_SQL, "WHERE _unless_synced_since IS NULL OR", "WHERE true OR"),),
+        test="tests/integration/bulk_sync/test_races_with_webhooks.py",
+        why="needs a Clerk whose answers by id lag behind",
+    ),
+)
+MUTANTS: Final = NAMED + OTHERS
