@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DLT := .venv-dlt
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo dev test browser lint client sign-in sam sam-validate e2e bench bench-cold lock
+.PHONY: demo dev test browser lint client sign-in sam sam-validate e2e bench bench-cold chaos load lock
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an embedded Postgres
@@ -54,6 +54,12 @@ $(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package.json $(CLIENT)/pack
 
 bench: $(VENV)/bench $(DLT)/ready ## all numbers, measured anew; see make bench BENCH=--help
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+chaos: $(VENV)/dev ## faults of every kind, and what they cost; see make chaos CHAOS=--help
+	@$(BIN)/python -m chaos $(CHAOS)
+
+load: $(VENV)/dev ## the webhook door from 1, 4 and 16 environments; see make load LOAD=--help
+	@$(BIN)/python -m chaos.load $(LOAD)
 
 $(VENV)/local: requirements/local.txt pyproject.toml
 	@$(call install,$<)
