@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,8 @@ _QUICK_LEAVES_OUT: Final = (
 
 
 def main() -> None:
+    # However it is told to end, what it started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     size = _QUICK if options.quick else _WHOLE
     parts: Sequence[str] = options.only or _PARTS
@@ -58,8 +61,12 @@ def main() -> None:
     if {"doors", "bulk"} & set(parts):
         findings = _faults(size, parts, quick=options.quick)
         broken += [finding.fault for finding in findings if finding.broken]
-    if "strangers" in parts and _run("tests.strangers", "--requests", size.requests):
-        broken.append("strangers")
+    if "strangers" in parts:
+        table_of_attacks = (
+            [] if options.quick else ["--attacks", _RESULTS / "attacks.md"]
+        )
+        if _run("tests.strangers", "--requests", size.requests, *table_of_attacks):
+            broken.append("strangers")
     minutes = (time.monotonic() - began) / 60
     if broken:
         print(f"\nAfter {minutes:.0f} minutes: {len(broken)} promises broken: ", end="")
@@ -130,9 +137,10 @@ def _of_the_log(log: str) -> Finding:
     )
 
 
-def _run(module: str, option: str, number: int) -> int:
-    print(f"\npython -m {module} {option} {number}\n", flush=True)
-    command = [sys.executable, "-m", module, option, str(number)]
+def _run(module: str, *options: object) -> int:
+    arguments = [module, *map(str, options)]
+    print(f"\npython -m {module} {options[0]} {options[1]}\n", flush=True)
+    command = [sys.executable, "-m", *arguments]
     return subprocess.run(command, check=False).returncode
 
 

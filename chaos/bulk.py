@@ -16,8 +16,9 @@ from chaos.rig import Rig
 
 _COMMAND: Final = str(Path(sys.executable).with_name("clerksync"))
 _PATIENCE_SECONDS: Final = 240.0
-# So slow that a run of twenty pages is long enough for something to happen.
-_PAGE_MS: Final = 1_500
+# So slow that all pages come, and are written, after a fault has begun.
+_PAGE_MS: Final = 700
+_REQUESTS_BEFORE: Final = 4
 _MOST_RUNS: Final = 3
 
 
@@ -87,15 +88,16 @@ def under_fault(rig: Rig, fault: Fault) -> Finding:
     rig.clerk.latency_ms = _PAGE_MS
     rig.clerk.reset_requests()
     run = BulkRun(rig)
-    while rig.clerk.requests < 12 and run.is_running:
+    while rig.clerk.requests < _REQUESTS_BEFORE and run.is_running:
         time.sleep(0.02)
+    in_time = run.is_running
     with fault.inject(rig):
         time.sleep(fault.seconds)
     outcome = run.end()
     rig.heal()
     torn = rig.half_done()
     runs, lost = brought_into_line(rig)
-    broken = []
+    broken = [] if in_time else ["it ended before the fault: nothing was shown"]
     if "Traceback" in outcome.ended or not outcome.ended:
         broken.append("no word to a person")
     if lost:

@@ -1,10 +1,12 @@
 """What stands for Secrets Manager: one secret, and whoever asks gets it."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 class SecretsManager(ThreadingHTTPServer):
@@ -26,6 +28,11 @@ class SecretsManager(ThreadingHTTPServer):
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://127.0.0.1:{port}",
             "CLERKSYNC_SECRET_ID": "clerksync",
         }
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever has hung up wants to hear nothing."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
