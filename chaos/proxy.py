@@ -129,8 +129,9 @@ class Proxy:
             finally:
                 self._writers.discard(there[1])
                 there[1].close()
-        except OSError:
-            # Nobody is there, or somebody was cut off: to the client it looks alike.
+        except (OSError, asyncio.CancelledError):
+            # Nobody is there, somebody was cut off, or the proxy is being closed: to
+            # the client it looks alike.
             pass
         finally:
             self._writers.discard(writer)

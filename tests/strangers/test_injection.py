@@ -69,7 +69,7 @@ def test_what_a_user_writes_is_stored_as_it_is(stack: Stack, name: str) -> None:
 def test_what_clerk_says_of_a_user_is_stored_as_it_is(stack: Stack, name: str) -> None:
     """By self-sync's way; the answer shows it to the user, and the log to nobody."""
     text = SMUGGLED[name]
-    changes: dict[str, Any] = {name: text for name in (*FIELDS, "email")}
+    changes: dict[str, Any] = dict.fromkeys((*FIELDS, "email"), text)
     stack.clerk.update_user(stack.user_id, public_metadata={text: text}, **changes)
     headers = {"authorization": f"Bearer {stack.self_syncs.token()}"}
     answer = stack.ask(api_request("POST", SYNC, headers=headers))
