@@ -71,7 +71,8 @@ class BulkRun:
             report = json.loads(output)
             return Outcome(report["status"], seconds, report)
         told = errors.strip().splitlines()[-1:] or ["nothing"]
-        return Outcome(told[0].removeprefix("error: "), seconds)
+        error = told[0].removeprefix("error: ")
+        return Outcome(error.partition(": ")[0].partition(". ")[0], seconds)
 
 
 def brought_into_line(rig: Rig) -> tuple[int, list[str]]:
