@@ -107,7 +107,7 @@ def password_rotated(rig: Rig) -> Iterator[None]:
 def disk_full(rig: Rig) -> Iterator[None]:
     """The table's file system has no byte left: a small one in memory."""
     disk = rig.folder / "disk"
-    disk.mkdir()
+    disk.mkdir(exist_ok=True)
     _root("mount", "-t", "tmpfs", "-o", "size=64m,mode=777", "tmpfs", str(disk))
     filler = disk / "filler"
     place = disk / "tables"

@@ -3,23 +3,25 @@
 import random
 import threading
 import time
-from typing import Final
+from typing import Final, LiteralString
 
-from chaos.bulk import BulkRun
+from chaos.bulk import BulkRun, Outcome
 from chaos.findings import Finding
 from chaos.rig import DATABASE, Rig
 
 _AT_ONCE: Final = 2
 _PAGE_MS: Final = 50
 _CHANGES: Final = 5
+_AT_ANY_MOMENT: Final = 0.2
 
 
 class Kills:
     """Starts runs and kills them, two at once, while Clerk changes and tells nobody."""
 
-    def __init__(self, rig: Rig, *, longest: float) -> None:
+    def __init__(self, rig: Rig, whole: Outcome) -> None:
+        """`whole` is how a run ended that nobody disturbed."""
         self._rig = rig
-        self._longest = longest
+        self._whole = whole
         self._lock = threading.Lock()
         self.alive = 0
         """Processes that were still running when they were killed."""
@@ -38,22 +40,33 @@ class Kills:
     def _run(self, times: int) -> None:
         for _ in range(times):
             self._rig.changes.many(_CHANGES)
+            begun = _begun(self._rig)
             run = BulkRun(self._rig)
-            time.sleep(random.uniform(0.1, self._longest))
+            self._wait(run, begun)
             alive = run.kill()
             torn = self._rig.half_done()
             with self._lock:
                 self.alive += alive
                 self.torn += torn
 
+    def _wait(self, run: BulkRun, begun: int) -> None:
+        """Until a random moment: of the process at times, mostly of its run."""
+        # Two share what one had, and some may end in time.
+        if random.random() < _AT_ANY_MOMENT:
+            time.sleep(random.uniform(0, 1.5 * self._whole.seconds))
+            return
+        while run.is_running and _begun(self._rig) == begun:
+            time.sleep(0.02)
+        seconds = self._whole.report["duration_ms"] / 1000
+        time.sleep(random.uniform(0, 1.5 * seconds))
+
 
 def killed(rig: Rig, *, times: int) -> Finding:
     """So many kills; then one undisturbed run makes the table equal to Clerk."""
     rig.clerk.latency_ms = _PAGE_MS
-    whole = BulkRun(rig).end().seconds
+    whole = BulkRun(rig).end()
     before = _cut_short(rig)
-    # Two share what one had, and some may end in time.
-    kills = Kills(rig, longest=1.5 * whole)
+    kills = Kills(rig, whole)
     kills.run(times)
     in_the_middle = _cut_short(rig) - before
     outcome = BulkRun(rig).end()
@@ -81,9 +94,15 @@ def killed(rig: Rig, *, times: int) -> Finding:
 
 def _cut_short(rig: Rig) -> int:
     """Runs of which the ledger says that they run; nobody runs now."""
+    return _count(rig, "SELECT count(*) FROM sync_runs WHERE status = 'running'")
+
+
+def _begun(rig: Rig) -> int:
+    return _count(rig, "SELECT count(*) FROM sync_runs")
+
+
+def _count(rig: Rig, query: LiteralString) -> int:
     with rig.server.connected(DATABASE) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM sync_runs WHERE status = 'running'"
-        ).fetchone()
+        row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])

@@ -154,9 +154,10 @@ def own_server(folder: Path) -> Iterator[Server]:
     """A server of its own, whose data is below the folder."""
     with embedded_postgres(folder / "postgres") as url:
         server = Server(url)
+        first = server.pid
         try:
             yield server
         finally:
-            # What was started anew is unknown to whoever started it first.
-            if server.is_running:
+            # What was started anew is unknown to whoever started the first one.
+            if server.is_running and server.pid != first:
                 server.stop("immediate")
