@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.database import Database
+from clerksync.reconcile import BulkSync
+from clerksync.settings import Settings
 from tests.doors import forget_settings
 from tests.strangers.stack import Stack, assembled
 
@@ -13,3 +17,11 @@ def stack(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]
     forget_settings(monkeypatch)
     with assembled(database_url, monkeypatch.setenv) as stack:
         yield stack
+
+
+@pytest.fixture
+def full_run(stack: Stack, database: Database) -> BulkSync:
+    """Bulk sync of the same Clerk into the same database."""
+    assert stack
+    settings = Settings()
+    return BulkSync(settings, database, ClerkApi(settings, BULK))

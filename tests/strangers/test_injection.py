@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from clerksync.bulk_run import BulkSyncRequest
+from clerksync.reconcile import BulkSync
 from tests.doors import api_request
 from tests.integration.self_sync.door import ME, SYNC
 from tests.people import user_id, user_json
@@ -77,6 +79,25 @@ def test_what_clerk_says_of_a_user_is_stored_as_it_is(stack: Stack, name: str) -
     assert answer.body["user"]["first_name"] == answer.body["user"]["email"] == text
     assert_not_told(stack, text)
     assert rows(stack.connection)[stack.user_id]["first_name"] == text
+
+
+def test_what_a_listing_says_of_users_is_stored_as_it_is(
+    stack: Stack, full_run: BulkSync
+) -> None:
+    """By bulk sync's way, which is COPY: all of them in one batch."""
+    written = {}
+    for text in SMUGGLED.values():
+        fields: dict[str, Any] = dict.fromkeys((*FIELDS, "email"), text)
+        user = stack.clerk.create_user(public_metadata={text: [text]}, **fields)
+        written[user["id"]] = text
+    report = full_run.run(BulkSyncRequest())
+    assert (report.status, report.created) == ("completed", len(SMUGGLED))
+    stored = rows(stack.connection)
+    for clerk_id, text in written.items():
+        row = stored[clerk_id]
+        assert [row[field] for field in (*FIELDS, "email")] == [text] * 5
+        assert row["public_metadata"] == {text: [text]}
+        assert_not_told(stack, text)
 
 
 @pytest.mark.parametrize("name", SMUGGLED)

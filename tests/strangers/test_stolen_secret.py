@@ -1,13 +1,9 @@
 """What a stolen signing secret does, and how the table is put right afterwards."""
 
 import psycopg
-import pytest
 
 from clerksync.bulk_run import BulkSyncRequest
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.database import Database
 from clerksync.reconcile import BulkSync
-from clerksync.settings import Settings
 from tests.people import user_id, user_json
 from tests.strangers.stack import Stack
 from tests.tables import rows
@@ -15,14 +11,6 @@ from tests.tables import rows
 # As docs/reliability.md says it.
 FORGET_VERSIONS = "UPDATE sync_state SET clerk_updated_at = NULL"
 _YEAR_9000_MS = 221_845_392_000_000
-
-
-@pytest.fixture
-def run(stack: Stack, database: Database) -> BulkSync:
-    """A full run, as it is scheduled."""
-    del stack
-    settings = Settings()
-    return BulkSync(settings, database, ClerkApi(settings, BULK))
 
 
 def real(stack: Stack) -> dict[str, str]:
@@ -34,7 +22,7 @@ def stored(connection: psycopg.Connection) -> dict[str, str]:
     return {key: row["first_name"] for key, row in rows(connection).items()}
 
 
-def test_a_full_run_undoes_what_was_forged(stack: Stack, run: BulkSync) -> None:
+def test_a_full_run_undoes_what_was_forged(stack: Stack, full_run: BulkSync) -> None:
     """Once the forged versions are forgotten: whatever they were, Clerk's word counts.
 
     Forged users are orphans then, and forged deletions are those of users who live.
@@ -43,7 +31,7 @@ def test_a_full_run_undoes_what_was_forged(stack: Stack, run: BulkSync) -> None:
         stack.clerk.create_user(email=f"o{n}@example.com", first_name=f"Other{n}")
         for n in range(20)
     ]
-    assert run.run(BulkSyncRequest()).status == "completed"
+    assert full_run.run(BulkSyncRequest()).status == "completed"
     own = {"id": stack.user_id, "first_name": "Forged", "updated_at": _YEAR_9000_MS}
     for user in (
         user_json(email="forged@example.com") | own,
@@ -53,10 +41,10 @@ def test_a_full_run_undoes_what_was_forged(stack: Stack, run: BulkSync) -> None:
     assert stack.webhooks.send("user.deleted", others[5]["id"]).status == 200
     assert stored(stack.connection) != real(stack)
 
-    assert run.run(BulkSyncRequest()).deleted == 1
+    assert full_run.run(BulkSyncRequest()).deleted == 1
     assert stored(stack.connection)[stack.user_id] == "Forged", "its version is newer"
     stack.connection.execute(FORGET_VERSIONS)
-    assert run.run(BulkSyncRequest()).status == "completed"
+    assert full_run.run(BulkSyncRequest()).status == "completed"
     assert stored(stack.connection) == real(stack)
     assert user_id(2) not in stored(stack.connection)
     emails = {row["email"] for row in rows(stack.connection).values()}
