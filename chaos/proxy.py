@@ -35,7 +35,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: dict[asyncio.StreamWriter, socket.socket] = {}
         self._flowing = asyncio.Event()
         self._delay = 0.0
         self._bytes_per_second = float("inf")
@@ -97,9 +97,8 @@ class Proxy:
             self._server = None
 
     async def _cut(self) -> None:
-        for writer in list(self._writers):
-            connection: socket.socket = writer.get_extra_info("socket")
-            with suppress(OSError):
+        for writer, connection in list(self._writers.items()):
+            with suppress(OSError):  # closed by now
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             writer.transport.abort()
 
@@ -116,27 +115,31 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        self._writers.add(writer)
+        self._keep(writer)
         self.connections += 1
         try:
             await self._flowing.wait()
             there = await self._connect()
-            self._writers.add(there[1])
+            self._keep(there[1])
             try:
                 await asyncio.gather(
                     self._pump(reader, there[1]), self._pump(there[0], writer)
                 )
             finally:
-                self._writers.discard(there[1])
+                self._writers.pop(there[1], None)
                 there[1].close()
         except (OSError, asyncio.CancelledError):
             # Nobody is there, somebody was cut off, or the proxy is being closed: to
             # the client it looks alike.
             pass
         finally:
-            self._writers.discard(writer)
+            self._writers.pop(writer, None)
             writer.close()
             self._tasks.discard(task)
+
+    def _keep(self, writer: asyncio.StreamWriter) -> None:
+        # Its socket too: a writer over TLS forgets it when the handshake fails.
+        self._writers[writer] = writer.get_extra_info("socket")
 
     async def _connect(self) -> Pipe:
         if isinstance(self._upstream, str):
