@@ -5,7 +5,7 @@ from typing import Final
 
 from chaos.callers import Callers, Calls
 from chaos.faults import Fault
-from chaos.findings import WEBHOOK_SECONDS, Finding, statuses
+from chaos.findings import LONGEST_SECONDS, Finding, statuses
 from chaos.rig import Rig
 
 _BEFORE_SECONDS: Final = 1.0
@@ -58,8 +58,8 @@ def _finding(
     broken = []
     if unforeseen := calls.statuses.keys() - _ALLOWED[caller]:
         broken.append(f"answered {sorted(unforeseen, key=str)}")
-    if caller == "webhook" and calls.slowest > WEBHOOK_SECONDS:
-        broken.append(f"took more than {WEBHOOK_SECONDS:.0f} s")
+    if calls.slowest > LONGEST_SECONDS:
+        broken.append(f"took more than {LONGEST_SECONDS:.0f} s")
     if not calls.statuses[200]:
         broken.append("never recovered")
     if lost:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-WEBHOOK_SECONDS: Final = 10.0
-"""Within so many a webhook always has its answer."""
+LONGEST_SECONDS: Final = 10.0
+"""Within so many a webhook and a self-sync always have their answer."""
 
 
 @dataclass(frozen=True, slots=True)

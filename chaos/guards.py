@@ -10,7 +10,7 @@ from typing import Final
 from chaos.bulk import BulkRun
 from chaos.certificates import Authority
 from chaos.environment import Answer, Environment
-from chaos.findings import WEBHOOK_SECONDS, Finding
+from chaos.findings import LONGEST_SECONDS, Finding
 from chaos.proxy import Proxy
 from chaos.rig import Rig
 from local.stub_clerk import StubClerk
@@ -89,7 +89,7 @@ def cold_without_secrets(rig: Rig) -> Iterator[Finding]:
         rig.secrets_proxy.heal()
         after = cold.invoke("webhook", webhook)
     broken = []
-    if answer.status != 500 or answer.seconds > WEBHOOK_SECONDS:
+    if answer.status != 500 or answer.seconds > LONGEST_SECONDS:
         broken.append("should be a 500, in time")
     # It has its settings: now the sample's placeholder is a bad signature.
     if after.status != 400:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from clerksync.errors import InvalidSettingError
 from clerksync.time_limit import seconds_left
 
-# For connecting, and for each silence. Two secrets and a database share 8 seconds.
+# For connecting, and for each silence. Two secrets and a database share 7 seconds.
 _TIMEOUT_SECONDS: Final = 2.0
 _LEAST_SECONDS: Final = 0.1
 _TARGET: Final = "secretsmanager.GetSecretValue"
@@ -31,7 +31,7 @@ def read_secret(name: str, *, named_by: str) -> str | None:
         try:
             return _ask(name, os.environ, timeout)
         except TimeoutError:
-            # Whoever else asks would wait as long, and a webhook has 8 seconds in all.
+            # Whoever else asks would wait as long, and a webhook has 7 seconds in all.
             message = (
                 f"The secret named by {named_by} cannot be read: Secrets Manager does "
                 "not answer. In a VPC it needs an endpoint or a NAT gateway."
