@@ -30,8 +30,8 @@ from clerksync.observability import (
 )
 from clerksync.time_limit import time_limit
 
-# Another one is for giving up, and two are a margin: an answer within 10 seconds. Clerk's
-# sender waits for 15.
+# Another one is for giving up, and two are a margin: an answer within 10 seconds.
+# Clerk's sender waits for 15.
 _SECONDS: Final = 7.0
 
 Event = Mapping[str, Any]
