@@ -58,6 +58,12 @@ $(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package.json $(CLIENT)/pack
 bench: $(VENV)/bench $(DLT)/ready ## all numbers, measured anew; see make bench BENCH=--help
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+chaos: $(VENV)/dev ## faults of every kind, and what they cost; see make chaos CHAOS=--help
+	@$(BIN)/python -m chaos $(CHAOS)
+
+load: $(VENV)/dev ## the webhook door from 1, 4 and 16 environments; see make load LOAD=--help
+	@$(BIN)/python -m chaos.load $(LOAD)
+
 $(VENV)/local: requirements/local.txt pyproject.toml
 	@$(call install,$<)
 	@touch $@

@@ -1,5 +1,7 @@
 """Looks at the tables from outside the code under test."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -34,3 +36,11 @@ def footprint(connection: psycopg.Connection, *tables: str) -> list[tuple[Any, .
             query.format(sql.Identifier(table)), [table]
         ).fetchall()
     return sorted(found)
+
+
+@contextmanager
+def locked(database_url: str) -> Iterator[None]:
+    """Somebody else has the users, and is in no hurry."""
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        yield

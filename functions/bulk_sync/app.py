@@ -20,9 +20,12 @@ from clerksync.observability import (
 )
 from clerksync.reconcile import BulkSync
 from clerksync.settings import Settings
+from clerksync.time_limit import time_limit
 
 # For what is on its way when the time is over: a page, a batch, the ledger.
 _RESERVE_SECONDS: Final = 20
+# For telling that nobody answered, before Lambda ends it without a word.
+_LAST_SECONDS: Final = 5
 
 settings = Settings()
 database = Database.from_settings(settings)
@@ -48,11 +51,13 @@ def handler(
     try:
         if event and "step" in event:
             shared = DistributedRun(settings, database, clerk)
-            return shared.take(event, deadline=_deadline(context))
+            with time_limit(_left_for_waiting(context)):
+                return shared.take(event, deadline=_deadline(context))
         request = BulkSyncRequest.from_event(event)
         at_most = settings.max_continuations
         sync = BulkSync(settings, database, clerk, progress)
-        report = sync.run(request, deadline=_deadline(context))
+        with time_limit(_left_for_waiting(context)):
+            report = sync.run(request, deadline=_deadline(context))
         if report.out_of_time and context is not None:
             arn = context.invoked_function_arn
             start_next_run(request, function_arn=arn, at_most=at_most)
@@ -76,8 +81,18 @@ def handler(
 
 
 def _deadline(context: Any) -> float:
-    """Of time.monotonic(). Without Lambda's context there is none."""
+    """Of time.monotonic(), for the run."""
+    seconds = _seconds(context)
+    return time.monotonic() + max(seconds - _RESERVE_SECONDS, seconds / 2)
+
+
+def _left_for_waiting(context: Any) -> float:
+    seconds = _seconds(context)
+    return max(seconds - _LAST_SECONDS, seconds * 3 / 4)
+
+
+def _seconds(context: Any) -> float:
+    """Until Lambda ends the function. Without its context there is no end."""
     if context is None:
         return math.inf
-    seconds: float = context.get_remaining_time_in_millis() / 1000
-    return time.monotonic() + max(seconds - _RESERVE_SECONDS, seconds / 2)
+    return float(context.get_remaining_time_in_millis()) / 1000

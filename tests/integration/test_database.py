@@ -280,6 +280,7 @@ def test_a_refused_password_says_so_and_not_which() -> None:
         ('no pg_hba.conf entry for host "1.2.3.4", SSL encryption', "pg_hba.conf"),
         ('PAM authentication failed for user "somebody"', "refused user or password"),
         ("SSL connection was closed unexpectedly", "cannot be reached"),
+        ("sorry, too many clients already", "no more connections"),
     ],
 )
 def test_refusals_are_told_from_wrong_certificates(said: str, advice: str) -> None:
@@ -288,13 +289,3 @@ def test_refusals_are_told_from_wrong_certificates(said: str, advice: str) -> No
         message = unreachable(f"postgresql://somebody@127.0.0.1:{port}/customers")
     assert advice in message
     assert "sslmode" not in message
-
-
-def test_a_server_that_is_back_is_found_again(database_url: str) -> None:
-    """A failed attempt leaves nothing behind."""
-    url = "postgresql://127.0.0.1:1/none"
-    with closing(Database(lambda: url)) as database:
-        with pytest.raises(DatabaseUnreachableError):
-            database.run(backend)
-        url = database_url
-        assert database.run(backend) > 0

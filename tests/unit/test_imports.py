@@ -31,7 +31,7 @@ sys.addaudithook(lambda name, _: name in calls and opened.append(name))
 layer, function = sys.argv[1:]
 sys.path[:0] = [function, layer]
 import psycopg, urllib3
-psycopg.connect = lambda *_, **__: opened.append("psycopg.connect")
+psycopg.Connection.connect = lambda *_, **__: opened.append("psycopg.connect")
 import app
 assert Path(app.__file__).parent == Path(function), app.__file__
 print(json.dumps({"modules": sorted(sys.modules), "opened": opened,

@@ -30,6 +30,7 @@ from clerksync.errors import (
 from clerksync.observability import count
 from clerksync.rate_limiter import RateLimiter
 from clerksync.settings import Settings
+from clerksync.time_limit import seconds_left
 
 API_VERSION: Final = "2026-05-12"
 PAGE_LIMIT: Final = 500
@@ -38,6 +39,7 @@ GRACE_SECONDS: Final = 5.0
 """What was asked before the deadline may be answered for so long after it."""
 OUT_OF_TIME: Final = "The time of the run was over."
 _BACKOFF_SECONDS: Final = 0.5
+_LEAST_SECONDS: Final = 0.1
 
 Answer = TypeVar("Answer")
 Query = Sequence[tuple[str, str]]
@@ -212,7 +214,8 @@ class ClerkApi:
                     wait = spread * _BACKOFF_SECONDS * 2**tries
             waited += wait
             patience = self._patience
-            if tries > patience.retries or waited > patience.longest_wait_seconds:
+            too_long = waited > patience.longest_wait_seconds or wait > seconds_left()
+            if tries > patience.retries or too_long:
                 count("ClerkErrors")
                 message = f"Clerk cannot be asked: {problem}. {_HINT}"
                 raise ClerkUnavailableError(message, wait)
@@ -234,8 +237,8 @@ class ClerkApi:
         self._check_time()
 
     def _timeout(self) -> float:
-        left = self.deadline - time.monotonic() + GRACE_SECONDS
-        return min(self._patience.timeout_seconds, left)
+        left = min(self.deadline - time.monotonic() + GRACE_SECONDS, seconds_left())
+        return min(self._patience.timeout_seconds, max(left, _LEAST_SECONDS))
 
     def _check_time(self) -> None:
         if self._stopped.is_set() or time.monotonic() >= self.deadline:

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import conninfo, errors
 
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
+from clerksync.impatient_connection import ImpatientConnection
 from clerksync.settings import Settings
 from clerksync.tls import tls_parameters
 
@@ -30,14 +31,15 @@ _NOT_MIGRATED = (
     errors.UndefinedTable,
 )
 
-# A silent peer is bounded by nothing on the server; whatever the URL says wins.
+# A silent network is bounded by nothing on the server; whatever the URL says wins.
+# Half of a request's time, so that the other half suffices for a new connection.
 _CLIENT_LIMITS = {
     "application_name": "clerksync",
     "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "3",
     "keepalives_count": "3",
-    "tcp_user_timeout": "8000",
+    "tcp_user_timeout": "4000",
 }
 
 
@@ -75,8 +77,9 @@ class Database:
         """Run a unit of work that may be run again.
 
         It is repeated once over a new connection when the old one turns out to be
-        dead, and up to 5 times when it collided with another (SQLSTATE 40001, 40P01,
-        23505). Raises DatabaseUnreachableError, SchemaOutdatedError, or psycopg.Error.
+        dead or read-only, and up to 5 times when it collided with another (SQLSTATE
+        40001, 40P01, 23505). Raises DatabaseUnreachableError, also when Postgres does
+        not answer within the time limit, SchemaOutdatedError, or psycopg.Error.
         """
         attempt = 0
         reconnected = False
@@ -89,6 +92,7 @@ class Database:
                 if attempt == _MAX_ATTEMPTS:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spread
+                continue
             except _NOT_MIGRATED as error:
                 message = "The database schema is not up to date: run migrate."
                 raise SchemaOutdatedError(message) from error
@@ -97,8 +101,14 @@ class Database:
                 # (disk full, statement timeout) leave it alive and are not ours.
                 if not self._is_broken() or reconnected:
                     raise
-                reconnected = True
+            except errors.ReadOnlySqlTransaction:
+                # The primary of yesterday, or a session begun while writing was off:
+                # kept, it would refuse for as long as this environment lives.
                 self.close()
+                if reconnected:
+                    raise
+            reconnected = True
+            self.close()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -133,7 +143,7 @@ def _opened(url: str, *, uses_iam: bool) -> psycopg.Connection:
         given = _CLIENT_LIMITS | tls_parameters(given) | given
         if uses_iam:
             given["password"] = _iam_token(given)
-        return psycopg.connect(
+        return ImpatientConnection.connect(
             conninfo.make_conninfo(**given), autocommit=True, prepare_threshold=None
         )
     except psycopg.Error as error:
@@ -177,10 +187,15 @@ _NOT_TRUSTED: Final = (
 )
 _REFUSED: Final = "Postgres refused user or password: check DATABASE_URL."
 _NONE_SUCH: Final = "Postgres has no such database or role: check DATABASE_URL."
+_FULL: Final = (
+    "Postgres takes no more connections: name a pooler in DATABASE_URL, raise "
+    "max_connections, or lower ReservedConcurrency."
+)
 # By what libpq and servers say; the order matters: they speak of SSL in passing.
 _REASONS: Final = (
     (("pg_hba.conf",), _NOT_LET_IN),
     (("authentication failed", "no password"), _REFUSED),
     (("does not exist",), _NONE_SUCH),
+    (("too many", "connection slots"), _FULL),
     (("certificate", "does not support SSL", "SSL error"), _NOT_TRUSTED),
 )

@@ -28,6 +28,11 @@ from clerksync.observability import (
     flush_metrics,
     logger,
 )
+from clerksync.time_limit import time_limit
+
+# Another one is for giving up, and two are a margin: an answer within 10 seconds.
+# Clerk's sender waits for 15.
+_SECONDS: Final = 7.0
 
 Event = Mapping[str, Any]
 
@@ -68,12 +73,14 @@ def http_door(
     """Make a Lambda handler of a function from request to response.
 
     Every exception becomes a status here, and nowhere else. What is not foreseen is a
-    500 without detail: the sender of a webhook tries again.
+    500 without detail: the sender of a webhook tries again. Whoever keeps us waiting,
+    there is an answer within 10 seconds.
     """
 
     def handler(event: Event, _context: object) -> dict[str, Any]:
         try:
-            response = handle(_request(event))
+            with time_limit(_SECONDS):
+                response = handle(_request(event))
         except tuple(_ANSWERS) as error:
             response = _refusal(error, counted_as)
         except Exception as error:  # noqa: BLE001 - the door: logged, counted, answered

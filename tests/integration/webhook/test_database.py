@@ -5,6 +5,7 @@ import json
 import psycopg
 import pytest
 
+from clerksync import http_api
 from tests.doors import (
     UNREACHABLE,
     assert_tells_nothing_private,
@@ -14,7 +15,7 @@ from tests.doors import (
 )
 from tests.integration.webhook.door import Door, action
 from tests.people import user_id, user_json
-from tests.tables import rows
+from tests.tables import locked, rows
 
 
 def test_an_unreachable_database_is_a_500_and_the_retry_succeeds(
@@ -85,3 +86,13 @@ def test_a_dead_connection_is_replaced(
     kill_connections(connection)
     assert action(door.updated(last_name="Ibarra")) == "updated"
     assert rows(connection)[user_id(1)]["name"] == "Noor Ibarra"
+
+
+def test_a_lock_that_somebody_holds_is_a_500_and_the_retry_succeeds(
+    door: Door, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clerk's sender has its answer while it still waits for one."""
+    monkeypatch.setattr(http_api, "_SECONDS", 0.3)
+    with locked(database_url):
+        assert door.created().status == 500
+    assert action(door.created()) == "created"

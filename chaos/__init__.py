@@ -1,0 +1,1 @@
+"""Faults and load, on loopback only: what breaks, what a caller gets, what is lost."""

@@ -1,0 +1,157 @@
+"""`make chaos`: every promise of docs/reliability.md, put to the test for long."""
+
+import argparse
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.machine import measured_by
+from chaos import bulk, doors, guards
+from chaos.clerk_faults import clerk_faults
+from chaos.database_faults import database_faults, may_mount
+from chaos.faults import Fault, network_faults
+from chaos.findings import Finding, table
+from chaos.kills import killed
+from chaos.rig import Rig, assembled
+from chaos.versions import versions
+
+_RESULTS: Final = Path(__file__).parent / "results"
+_PARTS: Final = ("convergence", "doors", "bulk", "strangers")
+# What no line of a log may hold: addresses and tokens, whoever's they are.
+_PRIVATE: Final = re.compile(r"@\w|eyJ|whsec_\w|sk_(test|live)_|Changed\d|moved\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything."""
+
+    users: int
+    steps: int
+    kills: int
+    requests: int
+
+
+_WHOLE: Final = Size(users=10_000, steps=100_000, kills=200, requests=50_000)
+_QUICK: Final = Size(users=2_000, steps=2_000, kills=10, requests=2_000)
+# A quick run leaves out what takes a minute and shows nothing of its own.
+_QUICK_LEAVES_OUT: Final = (
+    "power cut",
+    "silent in the middle",
+    "SIGSTOP",
+    "slow",
+    "35 s",
+)
+
+
+def main() -> None:
+    # However it is told to end, what it started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = _options()
+    size = _QUICK if options.quick else _WHOLE
+    parts: Sequence[str] = options.only or _PARTS
+    began, broken = time.monotonic(), []
+    if "convergence" in parts and _run("tests.convergence", "--steps", size.steps):
+        broken.append("convergence")
+    if {"doors", "bulk"} & set(parts):
+        findings = _faults(size, parts, quick=options.quick)
+        broken += [finding.fault for finding in findings if finding.broken]
+    if "strangers" in parts:
+        table_of_attacks = (
+            [] if options.quick else ["--attacks", _RESULTS / "attacks.md"]
+        )
+        if _run("tests.strangers", "--requests", size.requests, *table_of_attacks):
+            broken.append("strangers")
+    minutes = (time.monotonic() - began) / 60
+    if broken:
+        print(f"\nAfter {minutes:.0f} minutes: {len(broken)} promises broken: ", end="")
+        sys.exit("; ".join(broken))
+    print(f"\nEvery promise was kept, in {minutes:.0f} minutes.")
+
+
+def _faults(size: Size, parts: Sequence[str], *, quick: bool) -> list[Finding]:
+    findings: list[Finding] = []
+    with assembled(users=size.users) as rig:
+        print("\nFaults, between the functions and Postgres or Clerk\n", flush=True)
+        bulk.BulkRun(rig).end()
+        for finding in _all(rig, size, parts, quick=quick):
+            findings.append(finding)
+            print(table([finding])[-1], flush=True)
+        findings.append(_of_the_log(rig.log))
+        with rig.server.connected() as connection:
+            head = measured_by("make chaos", versions(connection))
+    print("\n" + "\n".join(table(findings)))
+    if not quick and set(parts) >= {"doors", "bulk"}:
+        lines = ["# Faults", "", *head, "", *table(findings), ""]
+        (_RESULTS / "faults.md").write_text("\n".join(lines), "utf-8")
+    return findings
+
+
+def _all(
+    rig: Rig, size: Size, parts: Sequence[str], *, quick: bool
+) -> Iterator[Finding]:
+    database = database_faults(mounted=may_mount(rig.folder / "may_mount"))
+    faults = [
+        *database,
+        *network_faults("Postgres", lambda rig: rig.database_proxy),
+        *clerk_faults(),
+        *network_faults("Clerk", lambda rig: rig.clerk_proxy),
+    ]
+    if quick:
+        faults = [f for f in faults if not any(x in f.name for x in _QUICK_LEAVES_OUT)]
+    if "doors" in parts:
+        for fault in faults:
+            yield from doors.under_load(rig, fault)
+            rig.heal()
+        yield from guards.cold_without_secrets(rig)
+        yield from guards.certificates(rig)
+    if "bulk" in parts:
+        bulk.brought_into_line(rig)
+        for fault in (*faults, *([] if quick else [_silent_for_longer(faults)])):
+            yield bulk.under_fault(rig, fault)
+        yield from guards.not_believed(rig)
+        yield killed(rig, times=size.kills)
+
+
+def _silent_for_longer(faults: list[Fault]) -> Fault:
+    """Than a bulk run waits for an answer of Clerk."""
+    (silent,) = (f for f in faults if f.name == "Clerk: silent in the middle")
+    return Fault("Clerk: silent in the middle, for 35 s", silent.inject, 35)
+
+
+def _of_the_log(log: str) -> Finding:
+    found = sorted({match[0] for match in _PRIVATE.finditer(log)})
+    return Finding(
+        "all of the above, in the log",
+        "whoever reads it",
+        f"{log.count(chr(10)):,} lines",
+        0,
+        "nothing to recover",
+        0,
+        [f"it says {found[:3]}"] if found else [],
+    )
+
+
+def _run(module: str, *options: object) -> int:
+    arguments = [module, *map(str, options)]
+    print(f"\npython -m {module} {options[0]} {options[1]}\n", flush=True)
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make chaos CHAOS='…'")
+    parser.add_argument("--quick", action="store_true", help="a few minutes' worth")
+    parser.add_argument(
+        "--only", nargs="+", choices=_PARTS, metavar="PART", help=", ".join(_PARTS)
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The functions behind the API, as a stranger finds them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.database import Database
+from clerksync.reconcile import BulkSync
+from clerksync.settings import Settings
+from tests.doors import forget_settings
+from tests.strangers.stack import Stack, assembled
+
+
+@pytest.fixture
+def stack(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    forget_settings(monkeypatch)
+    with assembled(database_url, monkeypatch.setenv) as stack:
+        yield stack
+
+
+@pytest.fixture
+def full_run(stack: Stack, database: Database) -> BulkSync:
+    """Bulk sync of the same Clerk into the same database."""
+    del stack  # for the environment that it has set
+    settings = Settings()
+    return BulkSync(settings, database, ClerkApi(settings, BULK))
