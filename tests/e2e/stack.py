@@ -86,7 +86,7 @@ class Stack:
                 integration = gateway.create_integration(
                     ApiId=api,
                     IntegrationType=described["type"].upper(),
-                    IntegrationUri=self._function_arn(described["uri"]["Fn::Sub"]),
+                    IntegrationUri=self._alias_arn(described["uri"]["Fn::Sub"]),
                     PayloadFormatVersion=described["payloadFormatVersion"],
                 )
                 gateway.create_route(
@@ -127,6 +127,15 @@ class Stack:
         )
         assert answer["StatusCode"] == 202
 
+    def live(self, function: str) -> dict[str, Any]:
+        """The configuration of the version that the API asks, its Version in it."""
+        functions = self.cloud.client("lambda")
+        name = self._physical_id(function)
+        found: dict[str, Any] = functions.get_function_configuration(
+            FunctionName=name, Qualifier="live"
+        )
+        return found
+
     def failures(self) -> list[dict[str, Any]]:
         """The messages in the failure queue."""
         answer = self.cloud.client("sqs").receive_message(
@@ -156,12 +165,10 @@ class Stack:
         )
         return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
-    def _function_arn(self, uri: str) -> str:
-        found = re.search(r"functions/\$\{(\w+)\.Arn\}/invocations", uri)
+    def _alias_arn(self, uri: str) -> str:
+        found = re.search(r"functions/\$\{(\w+)\}/invocations", uri)
         assert found, uri
-        name = self._physical_id(found[1])
-        function = self.cloud.client("lambda").get_function(FunctionName=name)
-        return str(function["Configuration"]["FunctionArn"])
+        return self._physical_id(found[1])
 
 
 def say(text: str) -> None:
