@@ -1,5 +1,5 @@
-"""The schema as a resource of the stack: a deployment brings it up, or fails. Beside it,
-a digest of what the functions are made with, which changes when they have to.
+"""The schema as a resource of the stack: a deployment brings it up, or fails. Beside
+it, a digest of what the functions are made with, which changes when they do.
 
 Of the layer, only the answer is imported before there is a request to be answered: so
 whatever else the layer lacks is the reason of a failed deployment, at once.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,14 +128,31 @@ class Stack:
         )
         assert answer["StatusCode"] == 202
 
-    def live(self, function: str) -> dict[str, Any]:
-        """The configuration of the version that the API asks, its Version in it."""
+    def versions(self) -> dict[str, int]:
+        """Those that the API asks. No function has another one."""
         functions = self.cloud.client("lambda")
-        name = self._physical_id(function)
-        found: dict[str, Any] = functions.get_function_configuration(
-            FunctionName=name, Qualifier="live"
-        )
-        return found
+        live = {}
+        for logical_id in ("WebhookFunction", "SelfSyncFunction"):
+            name = self._physical_id(logical_id)
+            alias = functions.get_alias(FunctionName=name, Name="live")
+            found = functions.list_versions_by_function(FunctionName=name)["Versions"]
+            published = {version["Version"] for version in found} - {"$LATEST"}
+            assert published == {alias["FunctionVersion"]}
+            live[logical_id] = int(alias["FunctionVersion"])
+        return live
+
+    def said(self) -> str:
+        """All that may be read off it: outputs, events, logs, what functions are made
+        with."""
+        functions = self.cloud.client("lambda")
+        formation = self.cloud.client("cloudformation")
+        told = [
+            formation.describe_stacks(StackName=self.name)["Stacks"],
+            formation.describe_stack_events(StackName=self.name)["StackEvents"],
+            functions.list_functions()["Functions"],
+            self.logs(),
+        ]
+        return json.dumps(told, default=str)
 
     def failures(self) -> list[dict[str, Any]]:
         """The messages in the failure queue."""
@@ -169,6 +187,17 @@ class Stack:
         found = re.search(r"functions/\$\{(\w+)\}/invocations", uri)
         assert found, uri
         return self._physical_id(found[1])
+
+
+def copied_build(folder: Path, *, migration: str | None = None) -> Path:
+    """What sam built, to be changed; with one migration more."""
+    build = folder / BUILD.relative_to(ROOT)
+    shutil.copytree(BUILD, build)
+    shutil.copytree(ROOT / "statemachines", folder / "statemachines")
+    if migration is not None:
+        scripts = build / "ClerksyncLayer/python/clerksync/migrations"
+        (scripts / "9999_next.sql").write_text(migration, "utf-8")
+    return build
 
 
 def say(text: str) -> None:

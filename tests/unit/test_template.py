@@ -104,8 +104,8 @@ def test_migration_is_called_again_when_what_it_does_changes() -> None:
 
 
 def test_whatever_changes_a_function_publishes_a_version() -> None:
-    """SAM sees to code and text; the digest to parameters, the layer and SnapStart. It is
-    in the function too: Lambda publishes none of a function that did not change."""
+    """SAM sees to code and text, the digest to parameters and the layer. It is in the
+    function too: Lambda publishes none of a function that did not change."""
     settings = RESOURCES["FunctionSettings"]
     properties = dict(settings["Properties"])
     assert settings["Type"] == "Custom::Digest"

@@ -151,7 +151,7 @@ def test_functions_may_read_their_secrets_and_nothing_else() -> None:
     ]
     assert statement["Action"] == "secretsmanager:GetSecretValue"
     condition, made, resource = statement["Resource"]["Fn::If"]
-    assert (condition, made) == ("MakesSecret", {"Ref": "Secret"})
+    assert (condition, made) == ("MakesSecret", {"Fn::GetAtt": "Secret.Id"})
     name = "clerksync/prod"
     arn = f"arn:aws:secretsmanager:eu-west-1:210987654321:secret:{name}-a1B2c3"
     own = f"arn:aws:secretsmanager:eu-south-2:123456789012:secret:{name}-??????"

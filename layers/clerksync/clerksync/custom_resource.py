@@ -27,8 +27,8 @@ def answer(
 ) -> None:
     """Tell CloudFormation how its request ended; until then it waits.
 
-    `data` is what `Fn::GetAtt` finds. A resource keeps the id that it had. Raises OSError when CloudFormation cannot be
-    told within about 20 seconds.
+    `data` is what `Fn::GetAtt` finds. A resource keeps the id that it had. Raises
+    OSError when CloudFormation cannot be told within about 20 seconds.
     """
     body = {
         "Status": status,
