@@ -112,7 +112,10 @@ def test_whatever_changes_a_function_publishes_a_version() -> None:
     assert properties.pop("ServiceToken") == {"Fn::GetAtt": "MigrateFunction.Arn"}
     assert properties.pop("ServiceTimeout") > FUNCTIONS["MigrateFunction"]["Timeout"]
     assert properties.pop("Functions") == GLOBALS
-    assert properties == {"SnapStart": {"Ref": "SnapStart"}}
+    assert properties == {
+        "SnapStart": {"Ref": "SnapStart"},
+        "MigrateAgain": {"Ref": "MigrateAgain"},
+    }
     for name in ("WebhookFunction", "SelfSyncFunction"):
         function = FUNCTIONS[name]
         assert function["AutoPublishAlias"] == "live"
