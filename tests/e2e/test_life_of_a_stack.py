@@ -23,6 +23,7 @@ TABLES = {
     "sync_run_listed",
     "sync_runs",
     "sync_state",
+    "tiers",
     "users",
 }
 
