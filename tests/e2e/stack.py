@@ -128,6 +128,21 @@ class Stack:
         )
         assert answer["StatusCode"] == 202
 
+    def stop_schedules(self) -> None:
+        """Until the next deployment, so that nobody else runs."""
+        scheduler = self.cloud.client("scheduler")
+        for found in scheduler.list_schedules()["Schedules"]:
+            if found["Name"].startswith(f"{self.name}-"):
+                schedule = scheduler.get_schedule(
+                    Name=found["Name"], GroupName=found["GroupName"]
+                )
+                kept = ("Name", "GroupName", "Target", "FlexibleTimeWindow")
+                scheduler.update_schedule(
+                    **{name: schedule[name] for name in kept},
+                    ScheduleExpression=schedule["ScheduleExpression"],
+                    State="DISABLED",
+                )
+
     def versions(self) -> dict[str, int]:
         """Those that the API asks. No function has another one."""
         functions = self.cloud.client("lambda")

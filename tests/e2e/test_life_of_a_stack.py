@@ -137,6 +137,7 @@ def test_the_schedule_fires_and_sweeps_an_orphan(
         "the schedule fires and a run completes",
         lambda: runs(connection, "completed"),
     )
+    stack.stop_schedules()
     assert rows(connection).keys() == shown(clerk)
     assert stack.failures() == []
 
