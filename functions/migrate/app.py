@@ -1,4 +1,5 @@
-"""The schema as a resource of the stack: a deployment brings it up, or fails.
+"""The schema as a resource of the stack: a deployment brings it up, or fails. Beside
+it, a digest of what the functions are made with, which changes when they do.
 
 Of the layer, only the answer is imported before there is a request to be answered: so
 whatever else the layer lacks is the reason of a failed deployment, at once.
@@ -8,9 +9,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clerksync.custom_resource import answer
+from clerksync.custom_resource import answer, digest
 
 _PHYSICAL_ID: Final = "clerksync-schema"
+_DIGEST_ID: Final = "clerksync-function-settings"
 # Of Lambda's time: for the answer, which may take a few tries, and before it, for
 # Postgres to say what took so long.
 _RESERVE_SECONDS: Final = 25
@@ -22,6 +24,11 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
 
     Raises OSError only when CloudFormation cannot be reached: Lambda then tries again.
     """
+    if event["ResourceType"] == "Custom::Digest":
+        value = digest(event["ResourceProperties"])
+        done = {"reason": "Digested.", "physical_id": _DIGEST_ID}
+        answer(event, "SUCCESS", **done, data={"Digest": value})
+        return
     failure = None if _needs_nothing(event) else _migrate_in_time(context)
     if failure is None:
         answer(event, "SUCCESS", reason="The schema is up.", physical_id=_PHYSICAL_ID)

@@ -27,10 +27,20 @@ DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothi
 Force = Annotated[
     bool, typer.Option(help="Go on where a guard refuses: orphans, another instance.")
 ]
+
+
+def _finite(seconds: float | None) -> float | None:
+    # "nan" and "inf" are numbers too, and greater than the least one.
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter("not a number of seconds")
+    return seconds
+
+
 TimeLimit = Annotated[
     float | None,
     typer.Option(
         min=1,
+        callback=_finite,
         metavar="SECONDS",
         help="Stop after so long; the next run goes on from there.",
     ),

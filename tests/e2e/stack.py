@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,7 +87,7 @@ class Stack:
                 integration = gateway.create_integration(
                     ApiId=api,
                     IntegrationType=described["type"].upper(),
-                    IntegrationUri=self._function_arn(described["uri"]["Fn::Sub"]),
+                    IntegrationUri=self._alias_arn(described["uri"]["Fn::Sub"]),
                     PayloadFormatVersion=described["payloadFormatVersion"],
                 )
                 gateway.create_route(
@@ -127,6 +128,47 @@ class Stack:
         )
         assert answer["StatusCode"] == 202
 
+    def stop_schedules(self) -> None:
+        """Until the next deployment, so that nobody else runs."""
+        scheduler = self.cloud.client("scheduler")
+        for found in scheduler.list_schedules()["Schedules"]:
+            if found["Name"].startswith(f"{self.name}-"):
+                schedule = scheduler.get_schedule(
+                    Name=found["Name"], GroupName=found["GroupName"]
+                )
+                kept = ("Name", "GroupName", "Target", "FlexibleTimeWindow")
+                scheduler.update_schedule(
+                    **{name: schedule[name] for name in kept},
+                    ScheduleExpression=schedule["ScheduleExpression"],
+                    State="DISABLED",
+                )
+
+    def versions(self) -> dict[str, int]:
+        """Those that the API asks. No function has another one."""
+        functions = self.cloud.client("lambda")
+        live = {}
+        for logical_id in ("WebhookFunction", "SelfSyncFunction"):
+            name = self._physical_id(logical_id)
+            alias = functions.get_alias(FunctionName=name, Name="live")
+            found = functions.list_versions_by_function(FunctionName=name)["Versions"]
+            published = {version["Version"] for version in found} - {"$LATEST"}
+            assert published == {alias["FunctionVersion"]}
+            live[logical_id] = int(alias["FunctionVersion"])
+        return live
+
+    def said(self) -> str:
+        """All that may be read off it: outputs, events, logs, what functions are made
+        with."""
+        functions = self.cloud.client("lambda")
+        formation = self.cloud.client("cloudformation")
+        told = [
+            formation.describe_stacks(StackName=self.name)["Stacks"],
+            formation.describe_stack_events(StackName=self.name)["StackEvents"],
+            functions.list_functions()["Functions"],
+            self.logs(),
+        ]
+        return json.dumps(told, default=str)
+
     def failures(self) -> list[dict[str, Any]]:
         """The messages in the failure queue."""
         answer = self.cloud.client("sqs").receive_message(
@@ -156,12 +198,21 @@ class Stack:
         )
         return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
-    def _function_arn(self, uri: str) -> str:
-        found = re.search(r"functions/\$\{(\w+)\.Arn\}/invocations", uri)
+    def _alias_arn(self, uri: str) -> str:
+        found = re.search(r"functions/\$\{(\w+)\}/invocations", uri)
         assert found, uri
-        name = self._physical_id(found[1])
-        function = self.cloud.client("lambda").get_function(FunctionName=name)
-        return str(function["Configuration"]["FunctionArn"])
+        return self._physical_id(found[1])
+
+
+def copied_build(folder: Path, *, migration: str | None = None) -> Path:
+    """What sam built, to be changed; with one migration more."""
+    build = folder / BUILD.relative_to(ROOT)
+    shutil.copytree(BUILD, build)
+    shutil.copytree(ROOT / "statemachines", folder / "statemachines")
+    if migration is not None:
+        scripts = build / "ClerksyncLayer/python/clerksync/migrations"
+        (scripts / "9999_next.sql").write_text(migration, "utf-8")
+    return build
 
 
 def say(text: str) -> None:

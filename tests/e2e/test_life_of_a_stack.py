@@ -12,9 +12,8 @@ from psycopg import sql
 
 from local.stub_clerk import Fault, StubClerk
 from tests.doors import sample
-from tests.e2e.cloud import ROOT
 from tests.e2e.conftest import ROLE, Keep, wait_until
-from tests.e2e.stack import BUILD, DeploymentFailedError, Stack
+from tests.e2e.stack import DeploymentFailedError, Stack, copied_build
 from tests.people import shown
 from tests.tables import rows
 
@@ -24,6 +23,7 @@ TABLES = {
     "sync_run_listed",
     "sync_runs",
     "sync_state",
+    "tiers",
     "users",
 }
 
@@ -104,21 +104,6 @@ def test_a_layer_without_psycopg_fails_the_deployment(
     assert "ROLLBACK_COMPLETE" in reason
 
 
-def test_functions_without_their_permission_fail_the_deployment(
-    stack: Stack, tmp_path: Path
-) -> None:
-    """The policy lets them look at the secret, and not read it."""
-    build = copied_build(tmp_path)
-    template = build / "template.yaml"
-    text = template.read_text("utf-8")
-    less = text.replace("secretsmanager:GetSecretValue", "secretsmanager:Describe*")
-    assert less != text
-    template.write_text(less, "utf-8")
-    broken = Stack(stack.cloud, "clerksync-broken-policy")
-    reason = failure(broken, build, Schema="broken")
-    assert "checkname,regionandpermission" in reason
-
-
 def test_a_migration_that_fails_leaves_the_stack_as_it_was(
     stack: Stack, clerk: StubClerk, tmp_path: Path
 ) -> None:
@@ -129,17 +114,6 @@ def test_a_migration_that_fails_leaves_the_stack_as_it_was(
     assert "UPDATE_ROLLBACK_COMPLETE" in reason
     user = created(clerk, "rollback@example.com")
     assert deliver(stack, clerk, user)[1]["action"] == "created"
-
-
-def copied_build(folder: Path, *, migration: str | None = None) -> Path:
-    """What sam built, to be changed; with one migration more."""
-    build = folder / BUILD.relative_to(ROOT)
-    shutil.copytree(BUILD, build)
-    shutil.copytree(ROOT / "statemachines", folder / "statemachines")
-    if migration is not None:
-        scripts = build / "ClerksyncLayer/python/clerksync/migrations"
-        (scripts / "9999_next.sql").write_text(migration, "utf-8")
-    return build
 
 
 def failure(stack: Stack, build: Path, **parameters: str) -> str:
@@ -163,6 +137,7 @@ def test_the_schedule_fires_and_sweeps_an_orphan(
         "the schedule fires and a run completes",
         lambda: runs(connection, "completed"),
     )
+    stack.stop_schedules()
     assert rows(connection).keys() == shown(clerk)
     assert stack.failures() == []
 
@@ -188,6 +163,26 @@ def runs(connection: psycopg.Connection, status: str) -> list[dict[str, Any]]:
     """The runs in the ledger that ended so."""
     ledger = rows(connection, "sync_runs").values()
     return [run for run in ledger if run["status"] == status]
+
+
+def test_functions_without_their_permission_fail_the_deployment(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """The policy lets them look at the secret, and not read it."""
+    build = copied_build(tmp_path)
+    template = build / "template.yaml"
+    text = template.read_text("utf-8")
+    for old, new in (
+        ("secretsmanager:GetSecretValue", "secretsmanager:Describe*"),
+        # Half of what is left of it is waited for, in case that IAM is late.
+        ("Timeout: 300", "Timeout: 45"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    template.write_text(text, "utf-8")
+    broken = Stack(stack.cloud, "clerksync-broken-policy")
+    reason = failure(broken, build, Schema="broken")
+    assert "checkname,regionandpermission" in reason
 
 
 def test_a_rotated_secret_needs_no_deployment(
@@ -221,14 +216,17 @@ def test_a_rotated_secret_needs_no_deployment(
 def test_an_update_migrates_and_counts_from_the_next_request_on(
     stack: Stack, clerk: StubClerk, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """The API stays where it is, and so do the rows that were there."""
+    """The API stays where it is, and so do the rows that were there. By a layer and a
+    parameter, both functions have a version more, and the one before is gone."""
     url, before = stack.output("WebhookUrl"), rows(connection).keys()
+    versions = stack.versions()
     stack.deploy(
         build=copied_build(tmp_path, migration="CREATE TABLE next (id text);"),
         SecretId="clerksync/e2e",
         SyncSchedule="rate(1 hour)",
         DefaultTier="PRO",
     )
+    assert stack.versions() == {name: v + 1 for name, v in versions.items()}
     assert rows(connection, "next") == {}
     assert stack.output("WebhookUrl") == url
     user = created(clerk, "updated@example.com")
@@ -236,6 +234,15 @@ def test_an_update_migrates_and_counts_from_the_next_request_on(
     table = rows(connection)
     assert table[user["id"]]["tier"] == "PRO"
     assert table.keys() == before | {user["id"]}
+
+
+def test_nobody_reads_a_secret_off_the_stack(stack: Stack, clerk: StubClerk) -> None:
+    """Neither outputs, events and logs nor a function's environment has one, and the
+    logs have no user's address."""
+    said = stack.said()
+    assert "webhook applied" in said
+    for secret in (clerk.secret_key, clerk.webhook_signing_secret, "example.com"):
+        assert secret not in said
 
 
 def test_the_data_outlives_the_stack(

@@ -83,13 +83,7 @@ def test_the_schedule_starts_the_state_machine(
     assert report["fetched"] == 45_000
     assert report["windows"] >= 3
     assert ids(connection) == shown(many)
-    # So that nobody else runs from here on.
-    schedules = machine.cloud.client("scheduler")
-    for schedule in schedules.list_schedules()["Schedules"]:
-        if schedule["Name"].startswith(machine.name):
-            schedules.delete_schedule(
-                Name=schedule["Name"], GroupName=schedule["GroupName"]
-            )
+    machine.stop_schedules()
 
 
 def test_a_failed_window_leaves_the_run_partial(

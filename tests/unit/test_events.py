@@ -1,6 +1,7 @@
 """The sample events are what API Gateway and EventBridge hand to the functions."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ _BULK_SYNCS = (
     "scheduled",
     "scheduled_incremental",
 )
-_CUSTOM_RESOURCES = ("migration", "migration_delete", "migration_update")
+_CUSTOM_RESOURCES = (
+    "function_settings",
+    "migration",
+    "migration_delete",
+    "migration_update",
+)
 _NOT_EVENTS = ("env",)
 
 
@@ -58,8 +64,16 @@ def test_custom_resource_event_is_one_of_the_template(name: str) -> None:
         template
     )
     properties = event["ResourceProperties"]
-    assert all(isinstance(value, str) for value in properties.values())
+    assert all(isinstance(value, str) for value in _leaves(properties))
     assert all(f"      {name}: " in template for name in properties)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 def test_custom_resource_is_made_changed_and_deleted() -> None:

@@ -1,6 +1,7 @@
 """What a cold start costs: imports that it must not pay for, and no connection."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ print(json.dumps({"modules": sorted(sys.modules), "opened": opened,
 """
 
 
-def imported(function: str) -> dict[str, list[str]]:
+def imported(function: str, **environment: str) -> dict[str, list[str]]:
     """Import a function without any setting; gives what that loaded and opened."""
     command = [sys.executable, "-c", _IMPORT]
     folders = [ROOT / "layers" / "clerksync", ROOT / "functions" / function]
@@ -48,7 +49,7 @@ def imported(function: str) -> dict[str, list[str]]:
         capture_output=True,
         check=False,
         cwd="/",
-        env={},
+        env=environment,
         text=True,
     )
     assert done.returncode == 0, done.stderr
@@ -66,6 +67,26 @@ def test_a_cold_start_loads_nothing_expensive_and_connects_to_nobody(
     assert result["opened"] == []
     assert EXPENSIVE & set(result["modules"]) == set()
     assert "clerksync" in result["modules"]
+
+
+@pytest.mark.parametrize("function", ["self_sync", "webhook"])
+def test_a_snapshot_holds_what_is_else_imported_later(function: str) -> None:
+    """With SnapStart, what is imported first costs nothing; it connects to nobody."""
+    result = imported(function, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+    assert result["opened"] == []
+    assert "boto3" in result["modules"]
+    assert ("jwt" in result["modules"]) == (function == "self_sync")
+
+
+def test_nothing_random_is_drawn_from_what_a_snapshot_holds() -> None:
+    """Environments restored from it would all draw the same: the seed is a part of it,
+    but not the operating system's source."""
+    drawn = {
+        call
+        for path in ROOT.glob("layers/clerksync/clerksync/*.py")
+        for call in re.findall(r"\b(random|uuid)\.(\w+)", path.read_text("utf-8"))
+    }
+    assert drawn == {("random", "SystemRandom")}
 
 
 def test_all_functions_are_looked_at() -> None:

@@ -99,7 +99,45 @@ def test_migration_is_called_again_when_what_it_does_changes() -> None:
         "Schema": {"Ref": "Schema"},
         "Mapping": {"Ref": "Mapping"},
         "DefaultTier": {"Ref": "DefaultTier"},
+        "MigrateAgain": {"Ref": "MigrateAgain"},
     }
+
+
+def test_whatever_changes_a_function_publishes_a_version() -> None:
+    """SAM sees to code and text, the digest to parameters and the layer. It is in the
+    function too: Lambda publishes none of a function that did not change."""
+    settings = RESOURCES["FunctionSettings"]
+    properties = dict(settings["Properties"])
+    assert settings["Type"] == "Custom::Digest"
+    assert properties.pop("ServiceToken") == {"Fn::GetAtt": "MigrateFunction.Arn"}
+    assert properties.pop("ServiceTimeout") > FUNCTIONS["MigrateFunction"]["Timeout"]
+    assert properties.pop("Functions") == GLOBALS
+    assert properties == {
+        "SnapStart": {"Ref": "SnapStart"},
+        "MigrateAgain": {"Ref": "MigrateAgain"},
+    }
+    for name in ("WebhookFunction", "SelfSyncFunction"):
+        function = FUNCTIONS[name]
+        assert function["AutoPublishAlias"] == "live"
+        assert function["AutoPublishAliasAllProperties"] is True
+        assert function["VersionDescription"] == {
+            "Fn::GetAtt": "FunctionSettings.Digest"
+        }
+        assert "${FunctionSettings.Digest}" in function["Description"]["Fn::Sub"]
+
+
+def test_snapstart_is_asked_for_and_leaves_no_snapshot_behind() -> None:
+    """It bills for each version that is kept. The functions that nobody waits for go
+    without."""
+    assert TEMPLATE["Parameters"]["SnapStart"]["Default"] == "None"
+    with_versions = {n for n, f in FUNCTIONS.items() if "AutoPublishAlias" in f}
+    assert with_versions == {"WebhookFunction", "SelfSyncFunction"}
+    for name, function in FUNCTIONS.items():
+        applied = {"ApplyOn": {"Ref": "SnapStart"}} if name in with_versions else None
+        assert function.get("SnapStart") == applied
+    for name in with_versions:
+        assert RESOURCES[name]["DeletionPolicy"] == "Delete"
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Delete"
 
 
 def test_bulk_sync_runs_by_the_schedule_that_is_asked_for() -> None:

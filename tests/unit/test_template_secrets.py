@@ -86,6 +86,8 @@ def test_secret_values_reach_the_stacks_own_secret_and_nothing_else() -> None:
             "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1-a1B2c3",
             True,
         ),
+        ("SecretKeyArns", "arn:aws:kms:eu-west-1:123456789012:key/mrk-1a2b", True),
+        ("SecretKeyArns", "arn:aws:kms:eu-west-1:123456789012:alias/mine", False),
         ("ReservedConcurrency", "0", False),
         ("ReservedConcurrency", "20", True),
     ],
@@ -134,24 +136,60 @@ def test_functions_may_read_their_secrets_and_nothing_else() -> None:
         '[{"Ref": "SecretPolicy"}]'
     }
     document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
-    denied, statement, *optional = document["Statement"]
+    denied, no_interfaces, statement, *optional = document["Statement"]
     assert (denied["Effect"], denied["Action"]) == ("Deny", "logs:CreateLogGroup")
+    assert no_interfaces["Effect"] == "Deny"
     assert [choice["Fn::If"][0] for choice in optional] == [
         "HasDatabaseSecret",
+        "HasSecretKeys",
         "HasDatabaseIamUser",
     ]
     assert [choice["Fn::If"][1]["Action"] for choice in optional] == [
         "secretsmanager:GetSecretValue",
+        "kms:Decrypt",
         "rds-db:connect",
     ]
     assert statement["Action"] == "secretsmanager:GetSecretValue"
     condition, made, resource = statement["Resource"]["Fn::If"]
-    assert (condition, made) == ("MakesSecret", {"Ref": "Secret"})
+    assert (condition, made) == ("MakesSecret", {"Fn::GetAtt": "Secret.Id"})
     name = "clerksync/prod"
     arn = f"arn:aws:secretsmanager:eu-west-1:210987654321:secret:{name}-a1B2c3"
     own = f"arn:aws:secretsmanager:eu-south-2:123456789012:secret:{name}-??????"
     assert _text(resource, SecretId=name) == own
     assert _text(resource, SecretId=arn) == arn
+
+
+def test_keys_of_ones_own_decrypt_secrets_and_nothing_else() -> None:
+    """Only those that are named, and only when Secrets Manager asks."""
+    document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = [
+        choice["Fn::If"][1]
+        for choice in document["Statement"]
+        if choice.get("Fn::If", [""])[0] == "HasSecretKeys"
+    ]
+    assert statement["Resource"] == {"Ref": "SecretKeyArns"}
+    via = statement["Condition"]["StringEquals"]["kms:ViaService"]
+    names = {"AWS::URLSuffix": "amazonaws.com"}
+    assert _text(via, **names) == "secretsmanager.eu-south-2.amazonaws.com"
+
+
+def test_code_has_no_say_about_network_interfaces() -> None:
+    """What SAM lets the role do in a VPC is for Lambda itself, which asks without a
+    source function."""
+    document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
+    (denied,) = [s for s in document["Statement"] if "ec2:" in json.dumps(s)]
+    # AWSLambdaVPCAccessExecutionRole, but for the three of logs.
+    assert set(denied["Action"]) == {
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    }
+    assert denied["Effect"] == "Deny"
+    assert denied["Resource"] == "*"
+    assert denied["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
 
 
 def _text(value: Any, **parameters: str) -> Any:

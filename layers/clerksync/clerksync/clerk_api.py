@@ -40,6 +40,8 @@ GRACE_SECONDS: Final = 5.0
 OUT_OF_TIME: Final = "The time of the run was over."
 _BACKOFF_SECONDS: Final = 0.5
 _LEAST_SECONDS: Final = 0.1
+# Not seeded at import: environments restored from one snapshot would wait alike.
+_RANDOM: Final = random.SystemRandom()
 
 Answer = TypeVar("Answer")
 Query = Sequence[tuple[str, str]]
@@ -210,8 +212,7 @@ class ClerkApi:
                         self.rate_limiter.pause(reason.retry_after_seconds)
                         continue
                     tries += 1
-                    spread = random.uniform(0.5, 1)  # noqa: S311 - no secret
-                    wait = spread * _BACKOFF_SECONDS * 2**tries
+                    wait = _RANDOM.uniform(0.5, 1) * _BACKOFF_SECONDS * 2**tries
             waited += wait
             patience = self._patience
             too_long = waited > patience.longest_wait_seconds or wait > seconds_left()

@@ -4,6 +4,7 @@ The standard library is all that this needs, so that a layer with something miss
 reported as well, instead of waited for.
 """
 
+import hashlib
 import json
 import time
 import urllib.request
@@ -22,16 +23,18 @@ def answer(
     *,
     reason: str,
     physical_id: str,
+    data: Mapping[str, str] | None = None,
 ) -> None:
     """Tell CloudFormation how its request ended; until then it waits.
 
-    A resource keeps the id that it had. Raises OSError when CloudFormation cannot be
-    told within about 20 seconds.
+    `data` is what `Fn::GetAtt` finds. A resource keeps the id that it had. Raises
+    OSError when CloudFormation cannot be told within about 20 seconds.
     """
     body = {
         "Status": status,
         "Reason": reason[:_LONGEST_REASON],
         "PhysicalResourceId": event.get("PhysicalResourceId") or physical_id,
+        "Data": data or {},
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
     # The URL is signed for a request without a content type.
@@ -49,3 +52,10 @@ def answer(
             if attempt == _ATTEMPTS:
                 raise
             time.sleep(attempt)
+
+
+def digest(properties: Mapping[str, Any]) -> str:
+    """Another text whenever any of the properties is another: CloudFormation has no
+    function for that."""
+    text = json.dumps(properties, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

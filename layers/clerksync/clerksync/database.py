@@ -13,6 +13,9 @@ from clerksync.impatient_connection import ImpatientConnection
 from clerksync.settings import Settings
 from clerksync.tls import tls_parameters
 
+# Not seeded at import: environments restored from one snapshot would wait alike.
+_RANDOM = random.SystemRandom()
+
 Result = TypeVar("Result")
 Work = Callable[[psycopg.Connection], Result]
 
@@ -91,7 +94,7 @@ class Database:
                 attempt += 1
                 if attempt == _MAX_ATTEMPTS:
                     raise
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spread
+                time.sleep(_RANDOM.uniform(0, 0.02 * 2**attempt))
                 continue
             except _NOT_MIGRATED as error:
                 message = "The database schema is not up to date: run migrate."

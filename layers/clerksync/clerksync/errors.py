@@ -24,6 +24,10 @@ class InvalidSettingError(ClerksyncError):
     """A setting is there and cannot be used."""
 
 
+class AccessDeniedError(InvalidSettingError):
+    """A secret that the function's role may not read, or not yet."""
+
+
 class InvalidSignatureError(ClerksyncError):
     """A webhook that the signing secret did not sign, or not within 5 minutes."""
 

@@ -24,6 +24,8 @@ _AT_DATABASE: Final = (
     DeletionBlockedError,
     SchemaOutdatedError,
 )
+# Of one delivery, and of one run: every line that belongs to it has it.
+_IDS: Final = frozenset({"svix_id", "run_id"})
 
 logger: Final = Logger(service=_SERVICE)
 metrics: Final = Metrics(namespace="clerksync", service=_SERVICE)
@@ -72,8 +74,12 @@ def count_run(report: Mapping[str, Any]) -> None:
 
 
 def flush_metrics() -> None:
-    """Write out what was counted. Powertools warns of an empty flush: none then."""
+    """Write out what was counted, with the ids that the log has. Powertools warns of an
+    empty flush: none then."""
     if metrics.metric_set:
+        for key, value in logger.get_current_keys().items():
+            if key in _IDS and value is not None:
+                metrics.add_metadata(key=key, value=value)
         metrics.flush_metrics()
         metrics.clear_metrics()  # which it leaves out where metrics are disabled
 

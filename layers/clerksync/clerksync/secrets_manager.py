@@ -14,7 +14,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
 
-from clerksync.errors import InvalidSettingError
+from clerksync.errors import AccessDeniedError, InvalidSettingError
+from clerksync.snapshot import import_for_snapshot
 from clerksync.time_limit import seconds_left
 
 # For connecting, and for each silence. Two secrets and a database share 7 seconds.
@@ -22,10 +23,13 @@ _TIMEOUT_SECONDS: Final = 2.0
 _LEAST_SECONDS: Final = 0.1
 _TARGET: Final = "secretsmanager.GetSecretValue"
 
+# An environment restored from a snapshot has its keys where only boto3 looks for them.
+import_for_snapshot("boto3", "botocore.config")
+
 
 def read_secret(name: str, *, named_by: str) -> str | None:
-    """Its text, or None where it holds bytes. Raises InvalidSettingError, which says
-    what to check."""
+    """Its text, or None where it holds bytes. Raises AccessDeniedError or another
+    InvalidSettingError, which say what to check."""
     timeout = min(_TIMEOUT_SECONDS, max(seconds_left(), _LEAST_SECONDS))
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         try:
@@ -50,11 +54,15 @@ def read_secret(name: str, *, named_by: str) -> str | None:
         secrets = boto3.client("secretsmanager", config=patience)
         answer = secrets.get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:
+        what = type(error).__name__
+        if isinstance(error, ClientError):
+            what = error.response["Error"]["Code"]
         message = (
-            f"The secret named by {named_by} cannot be read "
-            f"({type(error).__name__}): check name, region and permission."
+            f"The secret named by {named_by} cannot be read ({what}): check name, "
+            "region and permission, also that for its KMS key."
         )
-        raise InvalidSettingError(message) from None
+        denied = what == "AccessDeniedException"
+        raise (AccessDeniedError if denied else InvalidSettingError)(message) from None
     text: str | None = answer.get("SecretString")
     return text
 

@@ -16,6 +16,7 @@ from clerksync.errors import (
     InvalidSettingError,
     NotAuthenticatedError,
 )
+from clerksync.snapshot import import_for_snapshot
 
 _LEEWAY_SECONDS: Final = 5
 _JWKS_TTL_SECONDS: Final = 3600
@@ -24,6 +25,8 @@ _REFUSED: Final = "Not authenticated: send a valid Clerk session token."
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+import_for_snapshot("jwt", "cryptography.hazmat.primitives.asymmetric.rsa")
 
 FetchJwks = Callable[[str], Mapping[str, Any]]
 

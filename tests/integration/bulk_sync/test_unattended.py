@@ -1,5 +1,6 @@
 """Runs whose report nobody reads: they raise, for the failure queue to keep them."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,19 @@ def test_a_failed_run_raises_after_its_report(
     assert line["report"]["status"] == "failed"
     assert str(raised.value) == f"Run {line['run_id']}: {line['report']['reason']}"
     assert '"BulkSyncRunFailed"' in output
+
+
+def test_every_line_of_a_run_has_its_id(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its metrics too, whether it failed or not, and no line of the next one."""
+    for key in (None, "sk_wrong"):
+        if key is not None:
+            environment.setenv("CLERK_SECRET_KEY", key)
+        report = app.handler({}, None)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len(lines) >= 2
+        assert {line["run_id"] for line in lines} == {report["run_id"]}
 
 
 def test_a_refused_run_raises(stub: StubClerk, environment: pytest.MonkeyPatch) -> None:

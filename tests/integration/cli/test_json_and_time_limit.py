@@ -153,7 +153,7 @@ def test_a_run_out_of_time_says_what_happens_next(
     assert reason in done.stdout
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "soon"])
+@pytest.mark.parametrize("limit", ["0", "-1", "soon", "nan", "inf"])
 def test_a_time_limit_that_is_none_is_refused(
     tmp_path: Path, settings: dict[str, str], stub: StubClerk, limit: str
 ) -> None:

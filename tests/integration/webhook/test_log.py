@@ -30,6 +30,18 @@ def test_every_delivery_is_logged_and_counted(
     assert_tells_nothing_private(output)
 
 
+def test_every_line_of_a_delivery_has_its_id(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its metrics too, and no line of the next one."""
+    for message in ("msg_first", "msg_second"):
+        body = json.dumps(door.clerk.event("user.created", user_json())).encode()
+        door.post(body, door.clerk.sign(body, message))
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len(lines) >= 2
+        assert {line["svix_id"] for line in lines} == {message}
+
+
 @pytest.mark.usefixtures("known")
 def test_a_refusal_is_logged_with_the_id_of_the_delivery(
     door: Door, event: dict[str, Any], capsys: pytest.CaptureFixture[str]
