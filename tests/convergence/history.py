@@ -2,7 +2,8 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final, Literal
 
 from hypothesis import assume
@@ -95,24 +96,37 @@ class HistoryBase(RuleBasedStateMachine):
         )
         for name, value in self.policy.environment().items():
             self.arena.environment.setenv(name, value)
-        self.story.append(f"begin: {self.policy}")
-        for email in range(people):
-            self.tell(self.clerk.sign_up(email, {"first_name": "Noor"}), told)
-        self.aftermath = aftermath
         self.tally["histories"] += 1
+        self.aftermath = aftermath
+        with self.step(f"begin: {self.policy}"):
+            for email in range(people):
+                self.tell(self.clerk.sign_up(email, {"first_name": "Noor"}), told)
 
     @invariant()
     def the_rules_hold(self) -> None:
         """After every step, seen over a connection of our own."""
-        self.look()
+        with self.step("    rules"):
+            self.look()
+        self.story.pop()
 
     def teardown(self) -> None:
-        if self.is_broken:
-            return
+        if not self.is_broken:
+            with self.step("the end"):
+                self._end_equal()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Tell of it in the story, and of the story where it fails."""
+        self.story.append(title)
         try:
-            self._end_equal()
+            yield
         except BrokenRuleError as error:
-            self.tell_failure(error)
+            if not self.is_broken:
+                error.add_note("\n".join(["The history:", *self.story]))
+            self._note_failure()
+            raise
+        except Exception:
+            self._note_failure()
             raise
 
     def look(self) -> Look:
@@ -120,13 +134,7 @@ class HistoryBase(RuleBasedStateMachine):
         self.before, self.seen = self.seen, self.arena.look()
         for clerk_id in vanished(self.before, self.seen):
             self.tiers.pop(clerk_id, None)
-        try:
-            check_rules(
-                self.clerk, self.policy, self.before, self.seen, tiers=self.tiers
-            )
-        except BrokenRuleError as error:
-            self.tell_failure(error)
-            raise
+        check_rules(self.clerk, self.policy, self.before, self.seen, self.tiers)
         return self.seen
 
     def stored(self, person: Person) -> Seen:
@@ -254,7 +262,6 @@ class HistoryBase(RuleBasedStateMachine):
 
     def _end_equal(self) -> None:
         """All faults off, a complete full run, and then whatever is still to come."""
-        self.story.append("the end")
         self.is_quiet = True
         self.arena.quieten()
         self.arena.clerk.users = self.clerk.directory
@@ -278,13 +285,7 @@ class HistoryBase(RuleBasedStateMachine):
             raise BrokenRuleError("a quiet run completes", self.story[-1])
         return report
 
-    def tell_failure(self, error: BrokenRuleError) -> None:
-        """Once, with the whole story."""
-        if not self.is_broken:
-            self.is_broken = True
-            self.note_failure()
-            error.add_note("\n".join(["The history:", *self.story]))
-
-    def note_failure(self) -> None:
+    def _note_failure(self) -> None:
+        self.is_broken = True
         first = HistoryBase.first_failure_at or self.tally["steps"]
         HistoryBase.first_failure_at = first
