@@ -131,6 +131,29 @@ def test_an_older_claim_that_arrives_late_is_written_without_the_email(
     assert row["name"] == "user1"
 
 
+def test_who_loses_an_old_email_to_a_late_claim_counts_as_updated(
+    users: UserTable, connection: psycopg.Connection
+) -> None:
+    """The claim is too old to be granted; the address before it is given up all the
+    same, and a row that has changed is not told as unchanged."""
+    users.upsert_many([a_user(1), a_user(2, version=9, email="new@example.com")])
+    outcome = users.upsert(a_user(1, version=5, email="new@example.com"))
+    assert (outcome.action, outcome.email_conflicts) == ("updated", 1)
+    assert emails(connection) == {user_id(1): None, user_id(2): "new@example.com"}
+
+
+def test_who_loses_the_email_within_a_batch_counts_as_updated(
+    users: UserTable, connection: psycopg.Connection
+) -> None:
+    """One still says that it has the address, another says it later."""
+    users.upsert(a_user(1))
+    outcome = users.upsert_many(
+        [a_user(1, version=1), a_user(2, version=2, email="user1@example.com")]
+    )
+    assert (outcome.created, outcome.updated, outcome.email_conflicts) == (1, 1, 1)
+    assert emails(connection) == {user_id(1): None, user_id(2): "user1@example.com"}
+
+
 def test_two_new_users_with_one_email_in_a_batch(
     users: UserTable, connection: psycopg.Connection
 ) -> None:

@@ -93,14 +93,16 @@ GIVE_WAY: LiteralString = """
 
         UPDATE {users} AS u
         SET {email} = NULL{touched}
-        WHERE u.{key} = ANY (_losers) AND u.{email} IS NOT NULL;
+        WHERE u.{key} = ANY (_losers) AND u.{key} <> ALL (_claimed)
+          AND u.{email} IS NOT NULL;
+        -- Of those handed over: what is released is written, and counts as updated.
         WITH released AS (
             UPDATE {users} AS u
             SET {email} = NULL
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
             WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL
-              AND u.{email} IS DISTINCT FROM i.email
+              AND (u.{email} IS DISTINCT FROM i.email OR i.clerk_id = ANY (_losers))
             RETURNING u.{key} AS clerk_id
         )
         SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _released FROM released;
