@@ -273,7 +273,9 @@ def _names(lines: Lines, file: _File) -> dict[str, int]:
     if file.table.id is not None:
         named[file.table.id.column] = lines.get(("table", "id"), 1)
     for number, companion in enumerate(file.companions):
-        named[companion.table] = lines.get(("companions", str(number), "table"), 1)
+        where = ("companions", str(number))
+        named[companion.table] = lines.get((*where, "table"), 1)
+        named.setdefault(companion.references, lines.get((*where, "references"), 1))
     return named
 
 

@@ -32,7 +32,7 @@ _COLUMNS: LiteralString = """
                SELECT FROM pg_index AS i
                WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum
                  AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
-                 AND i.indpred IS NULL
+                 AND i.indimmediate AND i.indpred IS NULL
            ) AS is_unique
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
@@ -107,6 +107,8 @@ class _Expected:
     not_unique: Sequence[str] = ()
     nullable: Mapping[str, str] = field(default_factory=dict)
     """Columns that must take NULL, and why."""
+    may_be_partitioned: bool = True
+    """Whether a row was inserted or updated is not told by a partitioned table."""
 
 
 def _target(mapping: TableMapping) -> _Expected:
@@ -120,12 +122,17 @@ def _target(mapping: TableMapping) -> _Expected:
     own_id = mapping.own_id
     if own_id and own_id.generated != "database":
         types[own_id.column] = _id_types(own_id)
+    nullable = {c.name: r for c in mapping.columns if (r := _why(c, mapping))}
+    if mapping.deleted_at:
+        nullable[mapping.deleted_at] = "NULL is for who is not deleted"
+    reads = [own_id.column] if own_id else []
     return _Expected(
         types,
-        reads=[own_id.column] if own_id and own_id.generated == "database" else [],
+        reads=[*reads, *(c.references for c in mapping.companions)],
         unique=[mapping.key, *([mapping.email] if mapping.email_unique else [])],
         not_unique=[] if mapping.email_unique else [mapping.email],
-        nullable={c.name: r for c in mapping.columns if (r := _why(c, mapping))},
+        nullable=nullable,
+        may_be_partitioned=False,
     )
 
 
@@ -171,9 +178,11 @@ def _of_table(
     if row[0] not in {"r", "p"}:
         yield Misfit(name, None, f"{qualified} is a view or no table at all")
         return
+    if row[0] == "p" and not expected.may_be_partitioned:
+        yield Misfit(name, None, f"{qualified} is partitioned")
     with connection.cursor(row_factory=class_row(_Found)) as cursor:
         columns = {c.name: c for c in cursor.execute(_COLUMNS, [qualified])}
-    for column in [*expected.types, *expected.reads]:
+    for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
             yield Misfit(name, column, f'column "{column}" does not exist')
     for column, found in columns.items():
@@ -184,7 +193,7 @@ def _of_table(
 def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
     name = found.name
     if name not in expected.types:
-        if name not in expected.reads and found.not_null and not found.filled_by_table:
+        if found.not_null and not found.filled_by_table:
             yield "is NOT NULL and has no default"
         return
     taken = expected.types[name]

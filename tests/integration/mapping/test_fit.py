@@ -135,6 +135,22 @@ def test_a_table_that_fits_is_taken_as_it_is(database: Database) -> None:
             17,
             '"reason" is NOT NULL and has no default',
         ),
+        (
+            (
+                "ALTER TABLE people DROP CONSTRAINT people_clerk_key,"
+                " ADD UNIQUE (clerk) DEFERRABLE"
+            ),
+            3,
+            "is not unique",
+        ),
+        (
+            (
+                "DROP TABLE people CASCADE; CREATE TABLE people (clerk text UNIQUE)"
+                " PARTITION BY LIST (clerk)"
+            ),
+            2,
+            "is partitioned",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_with_the_line_of_the_mapping(
@@ -164,6 +180,35 @@ def test_an_email_that_is_unique_all_the_same(
 
 
 _NOT_UNIQUE = 'key = "clerk"\nemail_unique = false'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        (
+            'references = "id"',
+            'references = "idd"',
+            19,
+            'column "idd" does not exist',
+        ),
+        ('"uuid4"', '"database"', 4, '"id" is NOT NULL and has no default'),
+        ("[columns]", 'deleted_at = "gone"\n\n[columns]', 7, '"gone" is NOT NULL'),
+    ],
+)
+def test_what_a_mapping_expects_of_columns_that_it_does_not_fill(
+    database: Database,
+    connection: psycopg.Connection,
+    *,
+    old: str,
+    new: str,
+    line: int,
+    reason: str,
+) -> None:
+    """A companion's reference, an id of the table's own making, a time of deletion."""
+    connection.execute("ALTER TABLE people ADD gone timestamptz NOT NULL DEFAULT now()")
+    said = refusal(database, MAPPING.replace(old, new))
+    assert reason in said, said
+    assert f"Line {line}: " in said, said
 
 
 def test_several_misfits_are_told_at_once(
