@@ -72,6 +72,16 @@ def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
         ('x = { from = "public_metadata.y", type = "uuid" }', 8, "type: input should"),
         ('x = { form = "name" }', 8, "there is no such setting as form"),
         ("x = 5", 8, "x: input should be"),
+        ('[columns.x]\nfrom = "emial"', 8, "Clerk's users have no emial"),
+        ('[columns.x]\nfrom = "name"\nform = 1', 10, "no such setting as form"),
+        (
+            (
+                '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "i"\n'
+                "[companions.values]\nx = [1]"
+            ),
+            13,
+            "x must be a text",
+        ),
         ('x = { from = "name", or = 0 }', 8, "or = 0 is not of type text"),
         (
             'x = { from = "public_metadata.y", type = "integer", or = true }',
