@@ -192,10 +192,22 @@ _NOT_UNIQUE = 'key = "clerk"\nemail_unique = false'
             'column "idd" does not exist',
         ),
         ('"uuid4"', '"database"', 4, '"id" is NOT NULL and has no default'),
+        (
+            "[defaults]",
+            'born = "created_at"\n\n[defaults]',
+            13,
+            "is a timestamp(0) without time zone: too coarse",
+        ),
+        (
+            "[defaults]",
+            'seats = { from = "public_metadata.s", type = "numeric" }\n\n[defaults]',
+            13,
+            "is not of type numeric",
+        ),
         ("[columns]", 'deleted_at = "gone"\n\n[columns]', 7, '"gone" is NOT NULL'),
     ],
 )
-def test_what_a_mapping_expects_of_columns_that_it_does_not_fill(
+def test_a_mapping_that_asks_too_much_is_told_with_its_line(
     database: Database,
     connection: psycopg.Connection,
     *,
@@ -204,8 +216,12 @@ def test_what_a_mapping_expects_of_columns_that_it_does_not_fill(
     line: int,
     reason: str,
 ) -> None:
-    """A companion's reference, an id of the table's own making, a time of deletion."""
-    connection.execute("ALTER TABLE people ADD gone timestamptz NOT NULL DEFAULT now()")
+    """A companion's reference, an id of the table's own making, a time of deletion; and
+    what would not come back as it was written."""
+    connection.execute(
+        "ALTER TABLE people ADD gone timestamptz NOT NULL DEFAULT now(),"
+        " ADD born timestamp(0), ADD seats real"
+    )
     said = refusal(database, MAPPING.replace(old, new))
     assert reason in said, said
     assert f"Line {line}: " in said, said
