@@ -55,7 +55,7 @@ def hand_over(
             if gone and proven and not dry_run:
                 outcome.deleted += _deleted(users, gone, confirmed_at)
             fresh = users.prepare(known, confirmed_at=confirmed_at)
-            outcome.asked += len(fresh.rows)
+            outcome.asked += sum(row[0] not in together for row in fresh.rows)
             together |= {row[0]: row for row in fresh.rows}
         outcome.blocked, outcome.holders = [], []
         outcome.add(users.upsert_rows(sorted(together.values()), dry_run=dry_run))

@@ -166,3 +166,20 @@ def test_a_holder_who_is_deleted_meanwhile_costs_the_user_no_session(
     heir = clerk.create_user(email="shared@example.com", notify=False)
     _, outcome = sync_user(users, api, heir["id"])
     assert (outcome.action, outcome.tombstoned) == ("created", [holder["id"]])
+
+
+def test_who_is_handed_over_and_asked_for_is_counted_once(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """A swap, torn apart by a user whom the table refuses."""
+    swapped = [
+        a_user(1, version=2, email="user2@example.com"),
+        a_user(2, version=2, email="user1@example.com"),
+    ]
+    columns = f"{UNIQUE} CHECK (full_name <> 'Bad Castell')"
+    users = table_of(columns, **NOT_NULL, ask=answering(*swapped))
+    users.upsert_many([a_user(1), a_user(2), a_user(3)])
+    outcome = users.upsert_many([*swapped, a_user(3, version=2, first_name="Bad")])
+    assert (outcome.updated, outcome.failed) == (2, [user_id(3)])
+    assert outcome.asked == 0
+    assert people(connection)[user_id(1)][0] == "user2@example.com"
