@@ -72,11 +72,35 @@ def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
         ('x = { from = "public_metadata.y", type = "uuid" }', 8, "type: input should"),
         ('x = { form = "name" }', 8, "there is no such setting as form"),
         ("x = 5", 8, "x: input should be"),
+        ('[columns.x]\nfrom = "emial"', 8, "Clerk's users have no emial"),
+        ('[columns.x]\nfrom = "name"\nform = 1', 10, "no such setting as form"),
+        (
+            (
+                '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "i"\n'
+                "[companions.values]\nx = [1]"
+            ),
+            13,
+            "x must be a text",
+        ),
+        ('x = { from = "name", or = 0 }', 8, "or = 0 is not of type text"),
+        (
+            'x = { from = "public_metadata.y", type = "integer", or = true }',
+            8,
+            "or = True is not of type integer",
+        ),
         ("""'x"; DROP TABLE y; --' = "name" """, 8, "is no name.*no quotes"),
         ('[defaults]\n"a\'b" = 1', 9, "is no name.*no quotes"),
         ('[defaults]\nmail = "x"', 9, 'column "mail" is named twice'),
         ("[defaults]\nx = [1]", 9, "x must be a text, a number, true or false"),
         ('[[companions]]\ntable = "c"\nkey = "u"', 8, "references is missing"),
+        (
+            (
+                '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "clerk"\n'
+                "values = { u = 1 }"
+            ),
+            8,
+            'column "u" of "c" is named twice',
+        ),
         (
             '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "i"\nx = 1',
             12,
@@ -101,6 +125,7 @@ def test_what_is_wrong_is_told_with_its_line(
         ('name = "people"', f'name = "{"x" * 64}"', 3, "is no name"),
         ('name = "people"', "", 2, "name is missing"),
         ('key = "clerk"', "", 2, "key is missing"),
+        ('"email"', '{ from = "email", or = "x" }', 7, "no or can stand in for it"),
         ('key = "clerk"', 'kee = "clerk"', 4, "there is no such setting as kee"),
         ('key = "clerk"', 'key = "clerk"\ntier = 5', 5, "tier: input should be"),
         (

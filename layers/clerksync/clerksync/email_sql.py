@@ -19,9 +19,9 @@ FIND_HOLDERS: LiteralString = """
 
 # A holder that may not be without an email is left alone, and so is whoever wants it,
 # and who wants what that one has: the caller asks Clerk for the holders and hands all
-# of them over together.
+# of them over together. When nobody is left to ask for, nobody is set aside.
 SET_ASIDE: LiteralString = """
-    LOOP
+    WHILE NOT _all_asked LOOP
         SELECT array_agg(DISTINCT i.clerk_id),
                holders || array_agg(DISTINCT h.{key}) FILTER (WHERE o.clerk_id IS NULL)
         INTO _more, holders
@@ -143,7 +143,7 @@ KEEP: LiteralString = """
         END LOOP;
         email_conflicts := cardinality(_losers);
         -- Whoever came up in between has to be asked for first.
-        SELECT count(*) > 0 INTO _unlocked
+        SELECT count(*) > 0 AND NOT _all_asked INTO _unlocked
         FROM {incoming} AS i
         JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
         JOIN {users} AS h ON h.{email} = i.email AND h.{key} <> i.clerk_id

@@ -46,7 +46,7 @@ def sync_user(
     if user is None:
         raise UnknownUserError("Clerk no longer knows this user.")
     outcome = users.upsert(user, confirmed_at=confirmed_at)
-    if outcome.tombstoned:
+    if user.id in outcome.tombstoned:
         raise DeletedUserError("This user was deleted meanwhile.")
     return user, outcome
 

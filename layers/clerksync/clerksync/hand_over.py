@@ -35,8 +35,9 @@ def hand_over(
 ) -> None:
     """Write those of the rows that were blocked, together with who holds their emails.
 
-    A holder that Clerk does not know is deleted. Who stays blocked is skipped, and
-    counted as an email conflict. Raises what `ask` raises; nothing is lost by that.
+    A holder that Clerk does not know is deleted. Who stays blocked is written without
+    the email, and counted as an email conflict: keeps the one that there was, or gets
+    no row. Raises what `ask` raises; nothing is lost by that.
     """
     together = {row[0]: row for row in rows if row[0] in set(outcome.blocked)}
     asked: set[str] = set()
@@ -49,17 +50,20 @@ def hand_over(
             confirmed_at = users.clock()
             known = ask(holders)
             gone = sorted(set(holders) - {user.id for user in known})
-            if gone and not dry_run:
+            # A key of another instance knows nobody: that proves no deletion.
+            proven = known or (gone and ask(sorted(together)[:IDS_LIMIT]))
+            if gone and proven and not dry_run:
                 outcome.deleted += _deleted(users, gone, confirmed_at)
             fresh = users.prepare(known, confirmed_at=confirmed_at)
-            outcome.asked += len(fresh.rows)
+            outcome.asked += sum(row[0] not in together for row in fresh.rows)
             together |= {row[0]: row for row in fresh.rows}
         outcome.blocked, outcome.holders = [], []
         outcome.add(users.upsert_rows(sorted(together.values()), dry_run=dry_run))
         together = {i: row for i, row in together.items() if i in outcome.blocked}
-    outcome.losers += outcome.blocked
-    outcome.skipped += len(outcome.blocked)
-    outcome.email_conflicts += len(outcome.blocked)
+    if together:
+        outcome.blocked, outcome.holders = [], []
+        left = sorted(together.values())
+        outcome.add(users.upsert_rows(left, dry_run=dry_run, all_asked=True))
 
 
 def _deleted(users: "UserTable", gone: Sequence[str], since: datetime) -> int:

@@ -150,8 +150,8 @@ def _conditions(
         row = sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(old, new)
         differs.insert(0, row)
     if mapping.tier:
-        other_tier = sql.SQL("coalesce(u.{tier} <> i.tier, false)").format(**names)
-        differs.append(other_tier)
+        other = "i.tier IS NOT NULL AND u.{tier} IS DISTINCT FROM i.tier"
+        differs.append(sql.SQL(other).format(**names))
     always: dict[str, LiteralString] = {
         "same_email": "i.email IS NULL OR u.{email} = i.email",
         "email_is_kept_back": "true",
@@ -167,6 +167,8 @@ def _conditions(
         "may_be_rowless": "i.email IS NULL",
     }
     chosen = always if mapping.email_not_null else nullable
+    if not mapping.email_unique:
+        chosen |= {"email_is_kept_back": "false"}
     conditions: dict[str, sql.Composable] = {
         "differs_but_email": sql.SQL("({})").format(sql.SQL(" OR ").join(differs))
     }

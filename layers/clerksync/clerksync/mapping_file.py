@@ -1,7 +1,7 @@
 """Mappings as people write them: TOML files, packaged here or named by a path."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -16,8 +16,8 @@ from pydantic import (
     ValidationError,
 )
 
-from clerksync.clerk_user import FURTHER_FIELDS
 from clerksync.errors import InvalidSettingError
+from clerksync.mapping_problems import problems, type_of
 from clerksync.table_mapping import (
     Column,
     ColumnType,
@@ -33,19 +33,7 @@ FOLDER: Final = resources.files("clerksync") / "mappings"
 # The write path quotes names: a keyword does no harm.
 _Name = Annotated[str, StringConstraints(pattern=r"^[\w$ -]+$", max_length=63)]
 _Constant = str | int | float | bool
-_METADATA: Final = frozenset({"public_metadata", "private_metadata", "unsafe_metadata"})
-_TYPES: Final[dict[str, ColumnType]] = {
-    "banned": "boolean",
-    "public_metadata": "jsonb",
-    "private_metadata": "jsonb",
-    "unsafe_metadata": "jsonb",
-}
 _IMPERSONAL: Final = frozenset({"banned", "created_at", "updated_at", "locked"})
-_SOURCES: Final = frozenset(
-    {"email", "name", "phone_number", "username", "first_name", "last_name"}
-    | {"image_url", "public_metadata", "banned", "created_at", "updated_at"}
-    | FURTHER_FIELDS.keys()
-)
 
 
 class _Strict(BaseModel):
@@ -138,7 +126,7 @@ def parse(text: str, *, name: str) -> TableMapping:
         path = tuple(str(part) for part in first["loc"] if part != "[key]")
         raise _refusal(name, lines, path, _said(first, path, lines)) from None
     mapping = _mapping(file, name, _names(lines, file))
-    for path, reason in _problems(mapping):
+    for path, reason in problems(mapping):
         raise _refusal(name, lines, path, reason)
     return mapping
 
@@ -178,64 +166,8 @@ def _own_id(given: _OwnId | None) -> OwnId | None:
 
 def _column(name: str, source: _Source) -> Column:
     root = source.from_.partition(".")[0]
-    type_ = source.type or _type(source.from_)
+    type_ = source.type or type_of(source.from_)
     return Column(name, source.from_, type_, root not in _IMPERSONAL, source.otherwise)
-
-
-def _type(source: str) -> ColumnType:
-    if "." in source:
-        return "text"
-    if source in _TYPES:
-        return _TYPES[source]
-    further = str(FURTHER_FIELDS.get(source, ""))
-    if source.endswith("_at"):
-        return "timestamp"
-    return "boolean" if "bool" in further else "text"
-
-
-def _problems(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
-    """What is well-formed and makes no sense, and where it stands."""
-    for column in mapping.columns:
-        root, dot, path = column.source.partition(".")
-        where = ("columns", column.name)
-        if root not in _SOURCES or (dot and (root not in _METADATA or not path)):
-            known = ", ".join(sorted(_SOURCES))
-            reason = (
-                f"Clerk's users have no {column.source}. Take one of {known}, or a "
-                "path such as public_metadata.plan"
-            )
-            yield where, reason
-        if not dot and column.type != _type(column.source):
-            yield where, f"{column.source} is {_type(column.source)}: leave type out"
-    if len([c for c in mapping.columns if c.source == "email"]) != 1:
-        yield ("columns",), 'one column must be for the email: email = "email"'
-    roles = {
-        "key": mapping.key,
-        "id": mapping.own_id.column if mapping.own_id else None,
-        "tier": mapping.tier,
-        "created_at": mapping.created_at,
-        "updated_at": mapping.updated_at,
-        "deleted_at": mapping.deleted_at,
-    }
-    seen: set[str] = set()
-    where_named = [(("table", role), column) for role, column in roles.items()]
-    where_named += [(("columns", c.name), c.name) for c in mapping.columns]
-    where_named += [(("defaults", column), column) for column in mapping.defaults]
-    for where, name in where_named:
-        if name in seen:
-            yield where, f'column "{name}" is named twice'
-        if name is not None:
-            seen.add(name)
-    if mapping.deletion == "soft":
-        yield from _soft_deletion(mapping)
-
-
-def _soft_deletion(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
-    where = ("table", "deletion")
-    if mapping.deleted_at is None:
-        yield where, "soft deletion needs a deleted_at column"
-    if mapping.email_not_null:
-        yield where, "soft deletion empties the email, which may not be NULL here"
 
 
 def _said(error: Any, path: KeyPath, lines: Lines) -> str:
@@ -273,7 +205,9 @@ def _names(lines: Lines, file: _File) -> dict[str, int]:
     if file.table.id is not None:
         named[file.table.id.column] = lines.get(("table", "id"), 1)
     for number, companion in enumerate(file.companions):
-        named[companion.table] = lines.get(("companions", str(number), "table"), 1)
+        where = ("companions", str(number))
+        named[companion.table] = lines.get((*where, "table"), 1)
+        named.setdefault(companion.references, lines.get((*where, "references"), 1))
     return named
 
 

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 # take all for gone.
 _CANDIDATES: LiteralString = """
     WITH unlisted AS MATERIALIZED (
-        SELECT u.{key} AS clerk_id
+        SELECT u.{key} AS clerk_id, {tells_age} AS tells_age
         FROM {users} AS u
         LEFT JOIN (
             SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
@@ -40,22 +40,22 @@ _CANDIDATES: LiteralString = """
     SELECT c.clerk_id
     FROM unlisted AS c
     WHERE c.clerk_id ~ {clerk_id}
-      AND (
+      AND coalesce((
           SELECT s.synced_at FROM {sync_state} AS s WHERE s.clerk_id = c.clerk_id
-      ) < %(started_at)s {when_unknown}
+      ) < %(started_at)s, c.tells_age)
     ORDER BY c.clerk_id
 """
 _TABLE_SIZE: LiteralString = """
     SELECT count(*) FROM {users} AS u WHERE u.{key} LIKE 'user\\_%' AND {live}
 """
-# Whose table tells not when a row was made. What nobody knows of is noted at the end of
-# a run: the next one may take it for an orphan.
+# What tells not when it was made, and nobody knows of, is noted at the end of a run:
+# the next one may take it for an orphan.
 _NOTE_UNKNOWN: LiteralString = """
     INSERT INTO {sync_state} (clerk_id, synced_at)
     SELECT u.{key}, clock_timestamp()
     FROM {users} AS u
     LEFT JOIN {sync_state} AS s ON s.clerk_id = u.{key}
-    WHERE s.clerk_id IS NULL AND u.{key} ~ {clerk_id}
+    WHERE s.clerk_id IS NULL AND NOT ({tells_age}) AND u.{key} ~ {clerk_id}
     ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
 """
@@ -122,9 +122,15 @@ def sweep_orphans(
 def note_unknown(database: Database, users: UserTable) -> None:
     """Where rows do not tell when they were made: let the next run know which there
     were."""
+    query = sql.SQL(_NOTE_UNKNOWN).format(**users.names, tells_age=_tells_age(users))
+    hashed(database, lambda connection: connection.execute(query))
+
+
+def _tells_age(users: UserTable) -> sql.Composable:
+    """An application's table may have no created_at, or rows without."""
     if users.mapping.created_at is None:
-        query = sql.SQL(_NOTE_UNKNOWN).format(**users.names)
-        hashed(database, lambda connection: connection.execute(query))
+        return sql.SQL("false")
+    return sql.SQL("u.{created_at} IS NOT NULL").format(**users.names)
 
 
 def _sweep_batch(
@@ -174,13 +180,13 @@ def delete_orphans(
 
 
 def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
-    tells_age = users.mapping.created_at is not None
+    existed: LiteralString = "true"
+    if users.mapping.created_at is not None:
+        existed = "(u.{created_at} < %(started_at)s) IS NOT FALSE"
     query = sql.SQL(_CANDIDATES).format(
         **users.names,
-        existed=sql.SQL(
-            "u.{created_at} < %(started_at)s" if tells_age else "true"
-        ).format(**users.names),
-        when_unknown=sql.SQL("IS NOT FALSE" if tells_age else "IS TRUE"),
+        existed=sql.SQL(existed).format(**users.names),
+        tells_age=_tells_age(users),
     )
     parameters = {
         "ends": run.run_id,

@@ -8,7 +8,7 @@ KeyPath = tuple[str, ...]
 """Such as ("table", "name"), or ("companions", "0", "key")."""
 Lines = Mapping[KeyPath, int]
 
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w-]+)\s*\]\]?")
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?")
 _ENTRY: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*=""")
 
 
@@ -31,10 +31,12 @@ def _lines(text: str) -> Iterator[tuple[KeyPath, int]]:
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
-            section = (header[2],)
+            section = tuple(header[2].split("."))
             if header[1] == "[[":
                 counts[header[2]] = counts.get(header[2], -1) + 1
                 section = header[2], str(counts[header[2]])
+            elif section[0] in counts:
+                section = section[0], str(counts[section[0]]), *section[1:]
             yield section, number
         elif entry := _ENTRY.match(line):
             yield (*section, entry[1] or entry[2] or entry[3]), number

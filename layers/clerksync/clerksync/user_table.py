@@ -114,7 +114,7 @@ class UserTable:
         user by id; it lets a user come back whose tombstone is older. Raises
         InvalidPayloadError when Postgres cannot hold what the user contains.
         """
-        parameters = [*self._row(user, confirmed_at), *self._flags]
+        parameters = [*self._row(user, confirmed_at), *self._flags, False]
         try:
             outcome = self._database.run(
                 lambda connection: _outcome(
@@ -127,6 +127,8 @@ class UserTable:
         if outcome.blocked:
             prepared = self.prepare([user], confirmed_at=confirmed_at)
             hand_over(self, prepared.rows, outcome, self._ask)
+            if user.id in outcome.failed:
+                raise InvalidPayloadError("The table refuses this user: see the log.")
         self._name_losers(outcome)
         return outcome
 
@@ -213,9 +215,12 @@ class UserTable:
             for clerk_id in outcome.losers:
                 logger.warning("another row holds the email", clerk_id=clerk_id)
 
-    def upsert_rows(self, rows: list[StagedRow], *, dry_run: bool) -> Outcome:
+    def upsert_rows(
+        self, rows: list[StagedRow], *, dry_run: bool, all_asked: bool = False
+    ) -> Outcome:
         """Apply rows, one for each user, sorted by id. Those that the table refuses are
-        left out, by halving. Who is blocked by another's email is told and not solved.
+        left out, by halving. Who is blocked by another's email is told and not solved;
+        with `all_asked`, is written without it.
         """
 
         def work(connection: psycopg.Connection) -> Outcome:
@@ -226,7 +231,8 @@ class UserTable:
                         part = rows[at : at + _LINES_AT_ONCE]
                         copy.write("".join([f"{line}\n" for _, _, line in part]))
                 call = self._sql.upsert_staged.call
-                return _outcome(_one(connection, call, self._flags))
+                flags = [*self._flags, all_asked]
+                return _outcome(_one(connection, call, flags))
 
         try:
             return self._database.run(work)
@@ -236,14 +242,19 @@ class UserTable:
                 logger.error("user not written", clerk_id=failed, **describe(error))
                 return Outcome(failed=[failed])
             middle = len(rows) // 2
-            outcome = self.upsert_rows(rows[:middle], dry_run=dry_run)
-            outcome.add(self.upsert_rows(rows[middle:], dry_run=dry_run))
+            outcome = Outcome()
+            for half in (rows[:middle], rows[middle:]):
+                outcome.add(
+                    self.upsert_rows(half, dry_run=dry_run, all_asked=all_asked)
+                )
             return outcome
 
     def _row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
         row = [*self._read(user), confirmed_at, None]
         for position, empty in self._json_positions:
-            row[position] = _json(row[position]) if row[position] else empty
+            value = row[position]
+            nothing = value is None or (empty and not value)
+            row[position] = empty if nothing else _json(value)
         if self._tier_metadata_key is not None:
             tier = (user.public_metadata or {}).get(self._tier_metadata_key)
             row[-1] = tier if isinstance(tier, str) and tier else None

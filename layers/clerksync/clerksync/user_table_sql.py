@@ -225,6 +225,7 @@ MANAGE_TIER: LiteralString = """
         SET {tier} = i.tier
         FROM {incoming} AS i
         JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-        WHERE u.{key} = i.clerk_id AND u.{tier} <> i.tier;
+        WHERE u.{key} = i.clerk_id
+          AND i.tier IS NOT NULL AND u.{tier} IS DISTINCT FROM i.tier;
     END IF;
 """

@@ -27,8 +27,10 @@ _RESULT: LiteralString = """
     OUT holders text[], OUT _losers text[]
 """
 _FLAGS: LiteralString = (
-    "_require_email boolean, _manages_tier boolean, _default_tier text"
+    "_require_email boolean, _manages_tier boolean, _default_tier text,"
+    " _all_asked boolean"
 )
+_FLAG_TYPES: Final[Sequence[LiteralString]] = ("boolean", "boolean", "text", "boolean")
 # What now() becomes in a column without a time zone.
 _UTC: LiteralString = " SET timezone = 'UTC'"
 
@@ -107,7 +109,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             "clerksync_upsert_user",
             _declared(incoming, prefix="in.") + sql.SQL(", " + _FLAGS + ", " + _RESULT),
             upsert(single),
-            arguments=[*types, "boolean", "boolean", "text"],
+            arguments=[*types, *_FLAG_TYPES],
             options=_UTC,
         ),
         upsert_staged=_function(
@@ -115,7 +117,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             "clerksync_upsert_staged",
             sql.SQL(_FLAGS + ", " + _RESULT),
             upsert(staged),
-            arguments=["boolean", "boolean", "text"],
+            arguments=_FLAG_TYPES,
             # With the default cost of a random page, each batch would scan the tables:
             # the larger they are, the slower. And no plan_cache_mode: it would reach
             # the check of the foreign key, which is then planned for every single row.

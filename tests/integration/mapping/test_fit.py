@@ -135,6 +135,22 @@ def test_a_table_that_fits_is_taken_as_it_is(database: Database) -> None:
             17,
             '"reason" is NOT NULL and has no default',
         ),
+        (
+            (
+                "ALTER TABLE people DROP CONSTRAINT people_clerk_key,"
+                " ADD UNIQUE (clerk) DEFERRABLE"
+            ),
+            3,
+            "is not unique",
+        ),
+        (
+            (
+                "DROP TABLE people CASCADE; CREATE TABLE people (clerk text UNIQUE)"
+                " PARTITION BY LIST (clerk)"
+            ),
+            2,
+            "is partitioned",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_with_the_line_of_the_mapping(
@@ -164,6 +180,51 @@ def test_an_email_that_is_unique_all_the_same(
 
 
 _NOT_UNIQUE = 'key = "clerk"\nemail_unique = false'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        (
+            'references = "id"',
+            'references = "idd"',
+            19,
+            'column "idd" does not exist',
+        ),
+        ('"uuid4"', '"database"', 4, '"id" is NOT NULL and has no default'),
+        (
+            "[defaults]",
+            'born = "created_at"\n\n[defaults]',
+            13,
+            "is a timestamp(0) without time zone: too coarse",
+        ),
+        (
+            "[defaults]",
+            'seats = { from = "public_metadata.s", type = "numeric" }\n\n[defaults]',
+            13,
+            "is not of type numeric",
+        ),
+        ("[columns]", 'deleted_at = "gone"\n\n[columns]', 7, '"gone" is NOT NULL'),
+    ],
+)
+def test_a_mapping_that_asks_too_much_is_told_with_its_line(
+    database: Database,
+    connection: psycopg.Connection,
+    *,
+    old: str,
+    new: str,
+    line: int,
+    reason: str,
+) -> None:
+    """A companion's reference, an id of the table's own making, a time of deletion; and
+    what would not come back as it was written."""
+    connection.execute(
+        "ALTER TABLE people ADD gone timestamptz NOT NULL DEFAULT now(),"
+        " ADD born timestamp(0), ADD seats real"
+    )
+    said = refusal(database, MAPPING.replace(old, new))
+    assert reason in said, said
+    assert f"Line {line}: " in said, said
 
 
 def test_several_misfits_are_told_at_once(

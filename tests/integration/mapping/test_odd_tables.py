@@ -1,0 +1,185 @@
+"""Tables that are unlike the presets', and what Clerk may answer about a holder."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+
+from clerksync.clerk_api import INTERACTIVE, ClerkApi
+from clerksync.clerk_user import ClerkUser, parse_user
+from clerksync.database import Database
+from clerksync.ensure_user import sync_user
+from clerksync.errors import InvalidPayloadError
+from clerksync.mapping_file import parse
+from clerksync.migrate import migrate
+from clerksync.settings import Settings
+from clerksync.user_table import UserTable
+from local.stub_clerk import StubClerk
+from tests.doors import ask_this_clerk, forget_settings
+from tests.people import a_user, user_id
+
+pytestmark = pytest.mark.alters_schema
+
+Make = Callable[..., UserTable]
+
+
+@pytest.fixture
+def table_of(database: Database, connection: psycopg.Connection) -> Make:
+    """`people`, with the columns and the mapping that a test needs."""
+    connection.execute("CREATE SCHEMA ours")
+
+    def make(columns: str, *, table: str = "", mapped: str = "", **more: Any) -> Any:
+        connection.execute(f"CREATE TABLE people ({columns})".encode())
+        text = (
+            '[table]\nschema = "public"\nname = "people"\nkey = "clerk"\n'
+            f'{table}\n[columns]\nmail = "email"\n{mapped}\n'
+        )
+        mapping = parse(text, name="mine")
+        migrate(database, schema="ours", mapping=mapping)
+        return UserTable(database, mapping=mapping, schema="ours", **more)
+
+    return make
+
+
+def people(connection: psycopg.Connection) -> dict[str | None, tuple[Any, ...]]:
+    found = connection.execute("SELECT * FROM people").fetchall()
+    return {row[0]: row[1:] for row in found}
+
+
+UNIQUE = "clerk text UNIQUE, mail text UNIQUE NOT NULL, full_name text"
+NOT_NULL = {"table": "email_not_null = true", "mapped": 'full_name = "name"'}
+
+
+def answering(*known: ClerkUser) -> Callable[[Sequence[str]], list[ClerkUser]]:
+    """A Clerk that knows these."""
+    return lambda ids: [user for user in known if user.id in ids]
+
+
+def test_an_email_that_is_not_unique_is_not_kept_back(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """A row of the application may have the same: nobody is in the way."""
+    users = table_of("clerk text UNIQUE, mail text", table="email_unique = false")
+    users.upsert(a_user())
+    connection.execute("INSERT INTO people VALUES (NULL, 'user1@example.com')")
+    connection.execute("UPDATE people SET mail = NULL WHERE clerk IS NOT NULL")
+    assert users.upsert(a_user()).action == "updated"
+    assert people(connection)[user_id(1)] == ("user1@example.com",)
+
+
+def test_a_tier_from_metadata_reaches_a_row_that_has_none(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """Tables of applications let it be NULL."""
+    users = table_of(
+        "clerk text UNIQUE, mail text UNIQUE, tier text",
+        table='tier = "tier"',
+        tier_metadata_key="plan",
+    )
+    connection.execute("INSERT INTO people VALUES (%s)", [user_id(1)])
+    assert users.upsert(a_user()).action == "updated"
+    assert people(connection)[user_id(1)] == ("user1@example.com", None)
+    user = a_user(version=1, public_metadata={"plan": "PRO"})
+    assert users.upsert(user).action == "updated"
+    assert people(connection)[user_id(1)] == ("user1@example.com", "PRO")
+    assert users.upsert(user).action == "unchanged"
+
+
+@pytest.mark.parametrize("value", [False, 0, [], ""])
+def test_metadata_that_is_false_or_empty_is_not_nothing(
+    table_of: Make, connection: psycopg.Connection, value: object
+) -> None:
+    """A jsonb column holds what is there."""
+    users = table_of(
+        "clerk text UNIQUE, mail text UNIQUE, flag jsonb",
+        mapped='flag = { from = "public_metadata.flag", type = "jsonb" }',
+    )
+    user = a_user(public_metadata={"flag": value})
+    assert users.upsert(user).action == "created"
+    assert people(connection)[user_id(1)][1] == value
+    assert people(connection)[user_id(1)][1] is not None
+    assert users.upsert(user).action == "unchanged"
+
+
+def test_who_cannot_get_an_email_gets_all_the_rest(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """Its holder is gone from Clerk, and a foreign key keeps the row."""
+    wants = a_user(2, version=5, email="user1@example.com", first_name="New")
+    users = table_of(UNIQUE, **NOT_NULL, ask=answering(wants))
+    users.upsert_many([a_user(1), a_user(2)])
+    connection.execute("CREATE TABLE posts (author text REFERENCES people (clerk))")
+    connection.execute("INSERT INTO posts VALUES (%s)", [user_id(1)])
+    outcome = users.upsert(wants)
+    assert (outcome.action, outcome.email_conflicts) == ("updated", 1)
+    assert people(connection)[user_id(2)] == ("user2@example.com", "New Castell")
+    new = users.upsert(a_user(3, email="user1@example.com"))
+    assert (new.action, new.email_conflicts) == ("skipped", 1)
+    connection.execute("DROP TABLE posts")
+    assert users.upsert(wants).action == "updated"
+    assert people(connection) == {user_id(2): ("user1@example.com", "New Castell")}
+
+
+def test_a_key_of_another_instance_deletes_no_holder(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """It knows neither the holder nor who wants the email."""
+    users = table_of(UNIQUE, **NOT_NULL, ask=answering())
+    users.upsert(a_user(1))
+    outcome = users.upsert(a_user(2, email="user1@example.com"))
+    assert (outcome.action, outcome.deleted) == ("skipped", 0)
+    assert list(people(connection)) == [user_id(1)]
+
+
+def test_a_user_whom_the_table_refuses_is_not_answered_for_by_the_holder(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """The holder was written, the user was not: that is no success."""
+    moved = a_user(1, version=3, email="moved@example.com")
+    columns = f"{UNIQUE} CHECK (full_name <> 'Bad Castell')"
+    users = table_of(columns, **NOT_NULL, ask=answering(moved))
+    users.upsert_many([a_user(1), a_user(2)])
+    bad = a_user(2, version=5, email="user1@example.com", first_name="Bad")
+    with pytest.raises(InvalidPayloadError, match="refuses this user"):
+        users.upsert(bad)
+    assert people(connection)[user_id(2)] == ("user2@example.com", "Noor Castell")
+
+
+def test_a_holder_who_is_deleted_meanwhile_costs_the_user_no_session(
+    table_of: Make, clerk: StubClerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tombstone is the holder's: the user was written."""
+    forget_settings(monkeypatch)
+    ask_this_clerk(monkeypatch, clerk)
+    api = ClerkApi(Settings(), INTERACTIVE)
+
+    def overtaken(ids: Sequence[str]) -> list[ClerkUser]:
+        found = api.users_by_id(ids)
+        users.delete(ids)
+        return found
+
+    users = table_of(UNIQUE, **NOT_NULL, ask=overtaken)
+    holder = clerk.create_user(email="shared@example.com", notify=False)
+    users.upsert(parse_user(holder))
+    clerk.update_user(holder["id"], email="other@example.com", notify=False)
+    heir = clerk.create_user(email="shared@example.com", notify=False)
+    _, outcome = sync_user(users, api, heir["id"])
+    assert (outcome.action, outcome.tombstoned) == ("created", [holder["id"]])
+
+
+def test_who_is_handed_over_and_asked_for_is_counted_once(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """A swap, torn apart by a user whom the table refuses."""
+    swapped = [
+        a_user(1, version=2, email="user2@example.com"),
+        a_user(2, version=2, email="user1@example.com"),
+    ]
+    columns = f"{UNIQUE} CHECK (full_name <> 'Bad Castell')"
+    users = table_of(columns, **NOT_NULL, ask=answering(*swapped))
+    users.upsert_many([a_user(1), a_user(2), a_user(3)])
+    outcome = users.upsert_many([*swapped, a_user(3, version=2, first_name="Bad")])
+    assert (outcome.updated, outcome.failed) == (2, [user_id(3)])
+    assert outcome.asked == 0
+    assert people(connection)[user_id(1)][0] == "user2@example.com"
