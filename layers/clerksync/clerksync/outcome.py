@@ -1,6 +1,7 @@
 """What becomes of users that are handed to the write path."""
 
 from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 
 @dataclass(slots=True)
@@ -29,6 +30,23 @@ class Outcome:
     """Holders whom Clerk did not know."""
     asked: int = 0
     """Users, besides those handed over, that were fetched from Clerk and written."""
+
+    @classmethod
+    def of(cls, row: tuple[Any, ...]) -> Self:
+        """What a function of the write path has answered."""
+        created, updated, unchanged, skipped, email_conflicts, *lists = row
+        tombstoned, blocked, holders, losers = (ids or [] for ids in lists)
+        return cls(
+            created,
+            updated,
+            unchanged,
+            skipped,
+            email_conflicts,
+            tombstoned=tombstoned,
+            blocked=blocked,
+            holders=holders,
+            losers=losers,
+        )
 
     def add(self, other: "Outcome") -> None:
         for counter in fields(self):

@@ -117,7 +117,7 @@ class UserTable:
         parameters = [*self._row(user, confirmed_at), *self._flags, False]
         try:
             outcome = self._database.run(
-                lambda connection: _outcome(
+                lambda connection: Outcome.of(
                     _one(connection, self._sql.upsert_user.call, parameters)
                 )
             )
@@ -232,7 +232,7 @@ class UserTable:
                         copy.write("".join([f"{line}\n" for _, _, line in part]))
                 call = self._sql.upsert_staged.call
                 flags = [*self._flags, all_asked]
-                return _outcome(_one(connection, call, flags))
+                return Outcome.of(_one(connection, call, flags))
 
         try:
             return self._database.run(work)
@@ -279,22 +279,6 @@ def _one(
     if row is None:
         raise AssertionError("a query that always gives one row gave none")
     return row
-
-
-def _outcome(row: tuple[Any, ...]) -> Outcome:
-    created, updated, unchanged, skipped, email_conflicts, *lists = row
-    tombstoned, blocked, holders, losers = (ids or [] for ids in lists)
-    return Outcome(
-        created,
-        updated,
-        unchanged,
-        skipped,
-        email_conflicts,
-        tombstoned=tombstoned,
-        blocked=blocked,
-        holders=holders,
-        losers=losers,
-    )
 
 
 def _in_utc(value: Any) -> Any:
