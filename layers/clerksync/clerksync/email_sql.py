@@ -111,7 +111,8 @@ GIVE_WAY: LiteralString = """
 
 # Where no row may be without an email, one keeps the address that it has unless it gets
 # another: who wants that address then loses, and keeps its own, and so on. What is
-# released takes a placeholder, which nobody sees outside of this transaction.
+# released takes a placeholder, which nobody sees outside of this transaction but the
+# table's own triggers. It has 49 characters.
 KEEP: LiteralString = """
     IF _contested THEN
         LOOP

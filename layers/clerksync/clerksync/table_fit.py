@@ -14,6 +14,7 @@ from clerksync.table_mapping import (
     Column,
     ColumnType,
     Companion,
+    Constant,
     OwnId,
     TableMapping,
     companion_table,
@@ -39,7 +40,8 @@ _COLUMNS: LiteralString = """
     JOIN pg_type AS t ON t.oid = a.atttypid
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
-_TEXTS: Final = ("text", "character varying", "citext", "character")
+# Not citext: compared with a text, it is case-sensitive and has no index.
+_TEXTS: Final = ("text", "character varying", "character")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
 _INTEGERS: Final = ("bigint", "integer", "smallint")
@@ -112,6 +114,7 @@ class _Expected:
     """Columns that hold Clerk's times: cut short, they would differ with each sync."""
     nullable: Mapping[str, str] = field(default_factory=dict)
     """Columns that must take NULL, and why."""
+    constants: Mapping[str, Constant] = field(default_factory=dict)
     may_be_partitioned: bool = True
     """Whether a row was inserted or updated is not told by a partitioned table."""
 
@@ -138,6 +141,7 @@ def _target(mapping: TableMapping) -> _Expected:
         not_unique=[] if mapping.email_unique else [mapping.email],
         of_milliseconds=[c.name for c in mapping.columns if c.type == "timestamp"],
         nullable=nullable,
+        constants=mapping.defaults,
         may_be_partitioned=False,
     )
 
@@ -163,7 +167,11 @@ def _companion(companion: Companion) -> _Expected:
     types |= dict.fromkeys(companion.values)
     if companion.own_id and companion.own_id.generated != "database":
         types[companion.own_id.column] = _id_types(companion.own_id)
-    return _Expected(types, unique=[companion.key] if companion.is_rate_limits else [])
+    return _Expected(
+        types,
+        unique=[companion.key] if companion.is_rate_limits else [],
+        constants=companion.values,
+    )
 
 
 def _id_types(own_id: OwnId) -> Sequence[str]:
@@ -194,6 +202,25 @@ def _of_table(
     for column, found in columns.items():
         for reason in _of_column(found, expected):
             yield Misfit(name, column, f'column "{column}" {reason}')
+    for column in columns.keys() & expected.constants.keys():
+        type_, constant = columns[column].type, expected.constants[column]
+        if not _takes(connection, type_, constant):
+            reason = f'column "{column}", {type_}, does not take {constant!r}'
+            yield Misfit(name, column, reason)
+
+
+def _takes(connection: psycopg.Connection, type_: str, constant: Constant) -> bool:
+    # The type's name comes from the catalog, quoted where it has to be.
+    query = sql.SQL("SELECT CAST({} AS {})").format(
+        sql.Literal(constant),
+        sql.SQL(type_),
+    )
+    try:
+        with connection.transaction():
+            connection.execute(query)
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
