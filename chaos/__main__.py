@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,8 +23,12 @@ from chaos.versions import versions
 
 _RESULTS: Final = Path(__file__).parent / "results"
 _PARTS: Final = ("convergence", "doors", "bulk", "strangers")
+_TITLES: Final = {"doors": "callers of the functions", "bulk": "bulk sync"}
 # What no line of a log may hold: addresses and tokens, whoever's they are.
-_PRIVATE: Final = re.compile(r"@\w|eyJ|whsec_\w|sk_(test|live)_|Changed\d|moved\d")
+_PRIVATE: Final = re.compile(
+    r".{0,20}(?:@\w|eyJ|whsec_\w|sk_(?:test|live)_|Changed\d|moved\d)"
+)
+_ID: Final = re.compile(r"\buser_[A-Za-z0-9]{27}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ _QUICK_LEAVES_OUT: Final = (
     "35 s",
 )
 
+Disturb = Callable[[Rig, Sequence[Fault], Size], Iterator[Finding]]
+
 
 def main() -> None:
     # However it is told to end, what it started ends with it.
@@ -58,9 +64,10 @@ def main() -> None:
     began, broken = time.monotonic(), []
     if "convergence" in parts and _run("tests.convergence", "--steps", size.steps):
         broken.append("convergence")
-    if {"doors", "bulk"} & set(parts):
-        findings = _faults(size, parts, quick=options.quick)
-        broken += [finding.fault for finding in findings if finding.broken]
+    for part, disturb in {"doors": _doors, "bulk": _bulk}.items():
+        if part in parts:
+            findings = _faults(part, disturb, size, quick=options.quick)
+            broken += [finding.fault for finding in findings if finding.broken]
     if "strangers" in parts:
         table_of_attacks = (
             [] if options.quick else ["--attacks", _RESULTS / "attacks.md"]
@@ -74,48 +81,51 @@ def main() -> None:
     print(f"\nEvery promise was kept, in {minutes:.0f} minutes.")
 
 
-def _faults(size: Size, parts: Sequence[str], *, quick: bool) -> list[Finding]:
+def _faults(part: str, disturb: Disturb, size: Size, *, quick: bool) -> list[Finding]:
+    """All faults of a part, told one by one; those of a whole run are written down."""
     findings: list[Finding] = []
     with assembled(users=size.users) as rig:
-        print("\nFaults, between the functions and Postgres or Clerk\n", flush=True)
+        print("\n" + "\n".join(table([])), flush=True)
         bulk.BulkRun(rig).end()
-        for finding in _all(rig, size, parts, quick=quick):
+        database = database_faults(mounted=may_mount(rig.folder / "may_mount"))
+        faults = [
+            *database,
+            *network_faults("Postgres", lambda rig: rig.database_proxy),
+            *clerk_faults(),
+            *network_faults("Clerk", lambda rig: rig.clerk_proxy),
+        ]
+        if quick:
+            left_out = _QUICK_LEAVES_OUT
+            faults = [f for f in faults if not any(x in f.name for x in left_out)]
+        else:
+            faults.append(_silent_for_longer(faults))
+        for finding in disturb(rig, faults, size):
             findings.append(finding)
             print(table([finding])[-1], flush=True)
         findings.append(_of_the_log(rig.log))
+        print(table(findings)[-1], flush=True)
         with rig.server.connected() as connection:
-            head = measured_by("make chaos", versions(connection))
-    print("\n" + "\n".join(table(findings)))
-    if not quick and set(parts) >= {"doors", "bulk"}:
-        lines = ["# Faults", "", *head, "", *table(findings), ""]
-        (_RESULTS / "faults.md").write_text("\n".join(lines), "utf-8")
+            head = measured_by(f"make chaos, {part}", versions(connection))
+    if not quick:
+        title = f"# Faults, and the {_TITLES[part]}"
+        lines = [title, "", *head, "", *table(findings), ""]
+        (_RESULTS / f"{part}.md").write_text("\n".join(lines), "utf-8")
     return findings
 
 
-def _all(
-    rig: Rig, size: Size, parts: Sequence[str], *, quick: bool
-) -> Iterator[Finding]:
-    database = database_faults(mounted=may_mount(rig.folder / "may_mount"))
-    faults = [
-        *database,
-        *network_faults("Postgres", lambda rig: rig.database_proxy),
-        *clerk_faults(),
-        *network_faults("Clerk", lambda rig: rig.clerk_proxy),
-    ]
-    if quick:
-        faults = [f for f in faults if not any(x in f.name for x in _QUICK_LEAVES_OUT)]
-    if "doors" in parts:
-        for fault in faults:
-            yield from doors.under_load(rig, fault)
-            rig.heal()
-        yield from guards.cold_without_secrets(rig)
-        yield from guards.certificates(rig)
-    if "bulk" in parts:
-        bulk.brought_into_line(rig)
-        for fault in (*faults, *([] if quick else [_silent_for_longer(faults)])):
-            yield bulk.under_fault(rig, fault)
-        yield from guards.not_believed(rig)
-        yield killed(rig, times=size.kills)
+def _doors(rig: Rig, faults: Sequence[Fault], _: Size) -> Iterator[Finding]:
+    for fault in faults:
+        yield from doors.under_load(rig, fault)
+        rig.heal()
+    yield from guards.cold_without_secrets(rig)
+    yield from guards.certificates(rig)
+
+
+def _bulk(rig: Rig, faults: Sequence[Fault], size: Size) -> Iterator[Finding]:
+    for fault in faults:
+        yield bulk.under_fault(rig, fault)
+    yield from guards.not_believed(rig)
+    yield killed(rig, times=size.kills)
 
 
 def _silent_for_longer(faults: list[Fault]) -> Fault:
@@ -125,7 +135,8 @@ def _silent_for_longer(faults: list[Fault]) -> Fault:
 
 
 def _of_the_log(log: str) -> Finding:
-    found = sorted({match[0] for match in _PRIVATE.finditer(log)})
+    # By chance, an id can have any of it in itself.
+    found = sorted({match[0] for match in _PRIVATE.finditer(_ID.sub("", log))})
     return Finding(
         "all of the above, in the log",
         "whoever reads it",

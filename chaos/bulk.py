@@ -38,6 +38,7 @@ class BulkRun:
             name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ
         }
         self._began = time.monotonic()
+        self._log = rig.folder / "functions.log"
         self._process = subprocess.Popen(
             [_COMMAND, "sync", "--json"],
             cwd=rig.folder,
@@ -67,6 +68,8 @@ class BulkRun:
             self.kill()
             raise
         seconds = time.monotonic() - self._began
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(errors)
         if output.strip():
             report = json.loads(output)
             return Outcome(report["status"], seconds, report)
