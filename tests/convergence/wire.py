@@ -135,7 +135,8 @@ class Wire:
                 if moment == "within":
                     link.server.sendall(words[: len(words) // 2])
                     return
-                if moment == "after":
+                if moment is not None:
+                    # Or the answer might come before the end, and nobody see an end.
                     link.unheard = True
                 link.server.sendall(words)
                 if moment == "meanwhile":
