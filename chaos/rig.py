@@ -1,11 +1,13 @@
 """The stack under attack: Postgres, Clerk, the functions, and proxies in between."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+import psycopg
 
 from chaos.audit import differences, half_done
 from chaos.callers import Callers, Changes
@@ -16,6 +18,8 @@ from chaos.secrets_manager import SecretsManager, secrets_manager
 from clerksync.database import Database
 from clerksync.migrate import migrate
 from local.stub_clerk import StubClerk
+
+Seen = TypeVar("Seen")
 
 DATABASE: Final = "app"
 ROLE: Final = "app"
@@ -81,12 +85,21 @@ class Rig:
         self.secrets.values["DATABASE_URL"] = self._url(password)
 
     def differences(self) -> list[str]:
-        with self.server.connected(DATABASE) as connection:
-            return differences(self.clerk, connection)
+        return self._look(lambda connection: differences(self.clerk, connection))
 
     def half_done(self) -> int:
-        with self.server.connected(DATABASE) as connection:
-            return half_done(connection)
+        return self._look(half_done)
+
+    def _look(self, look: Callable[[psycopg.Connection], Seen]) -> Seen:
+        """Again where a server that was just killed has not noticed it before."""
+        for _ in range(10):
+            self.server.wait()
+            with (
+                suppress(psycopg.OperationalError),
+                self.server.connected(DATABASE) as connection,
+            ):
+                return look(connection)
+        raise RuntimeError("Postgres does not come back")
 
     def _url(self, password: str) -> str:
         place = f"127.0.0.1:{self.database_proxy.port}/{DATABASE}"
