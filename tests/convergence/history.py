@@ -271,8 +271,9 @@ class HistoryBase(RuleBasedStateMachine):
             pass
         problems = differences(self.clerk, self.policy, self.seen)
         hold("it ends equal to Clerk", problems)
-        if self.aftermath and not self.clerk.changed_without_version:
-            everything = list(self.clerk.sent)
+        if self.aftermath:
+            sent = self.clerk.sent
+            everything = [d for d in sent if not d.person.changed_within_a_version]
             random.Random(self.aftermath).shuffle(everything)
             for delivery in everything:
                 self.deliver(delivery)

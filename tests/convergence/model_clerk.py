@@ -82,6 +82,11 @@ class Person:
     def now(self) -> Version:
         return self.versions[-1]
 
+    @property
+    def changed_within_a_version(self) -> bool:
+        """Which of two events is the newer one then, nobody can tell."""
+        return len({known.at for known in self.versions}) < len(self.versions)
+
     def rows_at(self, version: int) -> list[Row]:
         """Several where the content changed and the version did not."""
         return [known.row for known in self.versions if known.at == version]
@@ -108,7 +113,6 @@ class ModelClerk:
         self.claims: dict[str, list[tuple[int, str]]] = {}
         """For each email the versions, with their user, that had it."""
         self.sent: list[Delivery] = []
-        self.changed_without_version = False
         self._past: list[tuple[JSON, ...]] = [()]
         # Behind the database's: what happens at Clerk has happened when a run begins.
         self._clock_ms = time.time_ns() // 1_000_000 - _A_MINUTE_MS
@@ -149,8 +153,6 @@ class ModelClerk:
         if person is None:
             return []
         profile = replace(person.profile, **change)
-        if same_version:
-            self.changed_without_version = True
         return [self._update(person, profile, same_version=same_version)]
 
     def move(self, who: int, email: int, *, keep_old: bool) -> list[Delivery]:
