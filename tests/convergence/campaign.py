@@ -23,7 +23,7 @@ class Campaign:
     shrink: bool = True
 
 
-SHORT: Final = Campaign(seed=1, histories=45, steps=40)
+SHORT: Final = Campaign(seed=1, histories=30, steps=40)
 """Part of the tests, and what must catch a fault in any of the rules."""
 
 
