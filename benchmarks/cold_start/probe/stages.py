@@ -18,6 +18,7 @@ _TARGETS: Final = {
     "boto3:client": "secret",
     "botocore.client:BaseClient._make_api_call": "secret",
     "psycopg:connect": "connect",
+    "clerksync.impatient_connection:ImpatientConnection.connect": "connect",
     "urllib3.poolmanager:PoolManager.request": "clerk",
     "httpx:Client.send": "clerk",
     "urllib.request:urlopen": "clerk",
