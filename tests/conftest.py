@@ -1,5 +1,6 @@
 """The real Postgres that the tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import psycopg
@@ -13,6 +14,10 @@ from tests.postgres import new_database, postgres_server
 # How long an example takes tells of the machine, not of the code.
 settings.register_profile("clerksync", deadline=None)
 settings.load_profile("clerksync")
+
+# In the background of a shell, the tests and all that they start would not hear Ctrl-C.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
