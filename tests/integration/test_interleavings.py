@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psycopg
 import pytest
@@ -191,11 +191,46 @@ def test_all_writers_lock_in_one_order(
         )
         pair = (batch, hand_over) if first == "batch" else (hand_over, batch)
         waiting = [start(database_url, work) for work in pair]
+    assert_all_ended(waiting)
+    assert emails(connection) == {user_id(1): None, user_id(2): "user1@example.com"}
+
+
+def test_who_is_not_known_yet_is_locked_in_the_same_order(
+    database_url: str,
+    connection: psycopg.Connection,
+    users: UserTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """User 1 is new and takes the email of user 2; both are deleted meanwhile.
+
+    Whoever locks only the rows that there are has the second one by now, and comes
+    for the first one when the deletion has it.
+    """
+    monkeypatch.setattr("clerksync.database._MAX_ATTEMPTS", 1)  # a deadlock would show
+    users.upsert(a_user(2))
+
+    def hand_over(db: Database) -> object:
+        return UserTable(db).upsert(a_user(1, version=9, email="user2@example.com"))
+
+    def deletion(db: Database) -> object:
+        return UserTable(db).delete([user_id(1), user_id(2)])
+
+    with connection.transaction():
+        connection.execute(
+            "SELECT FROM sync_state WHERE clerk_id = %s FOR UPDATE", [user_id(2)]
+        )
+        waiting = [start(database_url, work) for work in (hand_over, deletion)]
+    assert_all_ended(waiting)
+    assert emails(connection) == {}
+
+
+def assert_all_ended(
+    waiting: Iterable[tuple[threading.Thread, list[Exception]]],
+) -> None:
     for thread, errors in waiting:
         thread.join(timeout=20)
         assert not thread.is_alive()
         assert errors == []
-    assert emails(connection) == {user_id(1): None, user_id(2): "user1@example.com"}
 
 
 def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:

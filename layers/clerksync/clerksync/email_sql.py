@@ -37,19 +37,17 @@ SET_ASIDE: LiteralString = """
     END LOOP;
 """
 
+# One statement for those who have a row and those who get one here, new users and holders
+# that were never synced: locks in one order need one walk. DO UPDATE locks the row that
+# is there, and WHERE false leaves it as it is.
 LOCK_ALL: LiteralString = """
     IF _contested THEN
-        -- A holder that was never synced has no row to lock: now it has.
-        INSERT INTO {sync_state} (clerk_id, synced_at)
-        SELECT h.clerk_id, '-infinity'
-        FROM unnest(_holders) AS h (clerk_id)
-        WHERE h.clerk_id ~ {clerk_id}
-        ORDER BY h.clerk_id COLLATE "C"
-        ON CONFLICT DO NOTHING;
-        PERFORM FROM {sync_state} AS s
-        WHERE s.clerk_id = ANY (_news || _holders)
-        ORDER BY s.clerk_id COLLATE "C"
-        FOR UPDATE;
+        INSERT INTO {sync_state} AS s (clerk_id, synced_at)
+        SELECT c.clerk_id, '-infinity'
+        FROM (SELECT unnest(_news) UNION SELECT unnest(_holders)) AS c (clerk_id)
+        WHERE c.clerk_id ~ {clerk_id}
+        ORDER BY c.clerk_id COLLATE "C"
+        ON CONFLICT (clerk_id) DO UPDATE SET synced_at = s.synced_at WHERE false;
     END IF;
 """
 
