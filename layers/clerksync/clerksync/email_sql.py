@@ -37,9 +37,9 @@ SET_ASIDE: LiteralString = """
     END LOOP;
 """
 
-# One statement for those who have a row and those who get one here, new users and holders
-# that were never synced: locks in one order need one walk. DO UPDATE locks the row that
-# is there, and WHERE false leaves it as it is.
+# One statement for those who have a row and those who get one here: new users, and
+# holders that were never synced. Locks in one order need one walk. DO UPDATE locks the
+# row that is there, and WHERE false leaves it as it is.
 LOCK_ALL: LiteralString = """
     IF _contested THEN
         INSERT INTO {sync_state} AS s (clerk_id, synced_at)
