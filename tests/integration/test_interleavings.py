@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import psycopg
 import pytest
+from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
@@ -224,29 +225,63 @@ def test_who_is_not_known_yet_is_locked_in_the_same_order(
     assert emails(connection) == {}
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+def test_batches_that_want_the_same_emails_never_deadlock(
+    database_url: str,
+    connection: psycopg.Connection,
+    users: UserTable,
+    monkeypatch: pytest.MonkeyPatch,
+    known: bool,
+) -> None:
+    """Four users, two emails, none of them taken yet: the second batch waits."""
+    install_points(connection)
+    connection.execute(
+        "CREATE TRIGGER pause_between BEFORE INSERT ON users FOR EACH ROW"
+        " WHEN (new.email = 'b@example.com') EXECUTE FUNCTION pause_here('between')"
+    )
+    collisions = (errors.SerializationFailure, errors.UniqueViolation)
+    monkeypatch.setattr("clerksync.database._COLLISIONS", collisions)
+    if known:
+        users.upsert_many([a_user(n) for n in (1, 2, 3, 4)])
+
+    def batch(version: int, wanted: dict[int, str]) -> Work:
+        people = [a_user(n, version=version, email=wanted[n]) for n in wanted]
+        return lambda db: UserTable(db).upsert_many(people)
+
+    older = batch(1, {1: "a@example.com", 2: "b@example.com"})
+    newer = batch(2, {3: "b@example.com", 4: "a@example.com"})
+    assert interleave(database_url, "between", older, newer)
+    assert emails(connection) == {
+        user_id(1): None,
+        user_id(2): None,
+        user_id(3): "b@example.com",
+        user_id(4): "a@example.com",
+    }
+
+
 def assert_all_ended(
     waiting: Iterable[tuple[threading.Thread, list[Exception]]],
 ) -> None:
-    for thread, errors in waiting:
+    for thread, raised in waiting:
         thread.join(timeout=20)
         assert not thread.is_alive()
-        assert errors == []
+        assert raised == []
 
 
 def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:
     """Run in a thread of its own until it waits for a lock; what it raises later on."""
-    errors: list[Exception] = []
+    raised: list[Exception] = []
 
     def run() -> None:
         database = Database(lambda: make_conninfo(url, application_name=name))
         try:
             work(database)
         except Exception as error:  # noqa: BLE001 - the test looks at it
-            errors.append(error)
+            raised.append(error)
         finally:
             database.close()
 
-    name = f"waiting {id(errors)}"
+    name = f"waiting {id(raised)}"
     thread = threading.Thread(target=run)
     thread.start()
     deadline = time.monotonic() + 20
@@ -257,6 +292,6 @@ def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:
                 " WHERE application_name = %s AND wait_event_type = 'Lock'"
             )
             if gate.execute(query, [name]).fetchone() is not None:
-                return thread, errors
+                return thread, raised
             time.sleep(0.002)
     raise AssertionError("it never waited")

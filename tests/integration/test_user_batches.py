@@ -1,5 +1,7 @@
 """What only a batch can do wrong."""
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -63,6 +65,26 @@ def test_metadata_that_json_cannot_hold_fails_its_user_only(users: UserTable) ->
     odd = a_user(1, public_metadata={"n": float("inf")})
     outcome = users.upsert_many([odd, a_user(2)])
     assert (outcome.failed, outcome.created) == ([user_id(1)], 1)
+
+
+def test_metadata_of_any_kind_is_stored_as_it_is(
+    users: UserTable, connection: psycopg.Connection
+) -> None:
+    """Words that look like no number, numbers of any size, other scripts, depth."""
+    deep: dict[str, Any] = {}
+    for _ in range(150):
+        deep = {"in": deep}
+    odd = [
+        {"says": "NaN, or Infinity"},
+        {"large": 2**80, "small": 1e-300, "half": -0.5},
+        {"name": 'Åsa 王 \u2028 \t tab \\ "quoted"'},
+        deep,
+    ]
+    people = [a_user(n, public_metadata=metadata) for n, metadata in enumerate(odd)]
+    assert users.upsert_many(people).created == len(odd)
+    assert users.upsert_many(people).unchanged == len(odd)
+    stored = rows(connection)
+    assert [stored[user_id(n)]["public_metadata"] for n in range(len(odd))] == odd
 
 
 def test_a_dry_run_tells_and_changes_nothing(

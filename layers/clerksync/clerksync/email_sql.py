@@ -164,3 +164,7 @@ KEEP: LiteralString = """
         SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _released FROM released;
     END IF;
 """
+
+# Who writes an email that another is just writing waits for that one: all go through
+# the unique index in one direction.
+IN_ORDER: LiteralString = 'ORDER BY i.email COLLATE "C"'

@@ -52,6 +52,7 @@ def rules_of(mapping: TableMapping) -> dict[str, LiteralString]:
         "find_holders": email_sql.FIND_HOLDERS if unique else "",
         "lock_all": email_sql.LOCK_ALL if unique else "",
         "settle_emails": settle if unique else "",
+        "in_order": email_sql.IN_ORDER if unique else "",
         "manage_tier": MANAGE_TIER if mapping.tier else "",
     }
 

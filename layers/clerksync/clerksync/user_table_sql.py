@@ -52,6 +52,7 @@ BEGIN
                 SELECT {new_values}
                 FROM {incoming} AS i
                 WHERE i.email IS NOT NULL OR NOT _require_email
+                {in_order}
                 RETURNING {returned}
             ){new_companions}
             SELECT count(*) INTO created FROM written;
@@ -158,6 +159,7 @@ BEGIN
                   ELSE {differs_but_email} OR NOT ({same_email})
                        OR i.clerk_id = ANY (_released)
               END
+        {in_order}
         ON CONFLICT ({key}) DO UPDATE
         SET {assignments}
         RETURNING {returned}, target.xmax = 0 AS inserted
