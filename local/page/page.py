@@ -22,11 +22,8 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 _FILES: Final = (
-    _FOLDER / "page.css",
-    _FOLDER / "page.js",
-    _FOLDER / "view.js",
-    _FOLDER / "session.js",
-    _FOLDER / "server.js",
+    *sorted(_FOLDER.glob("*.css")),
+    *sorted(_FOLDER.glob("*.js")),
     _FOLDER / "icon.svg",
     SIGN_IN,
 )

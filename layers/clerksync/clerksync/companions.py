@@ -7,7 +7,6 @@ from psycopg import sql
 
 from clerksync.database import Database
 from clerksync.mapped_sql import companion_rows
-from clerksync.orphan_sweep import hashed
 from clerksync.user_table import UserTable
 
 _MISSING: LiteralString = """
@@ -56,4 +55,4 @@ def restore_companions(database: Database, users: UserTable) -> None:
             for step in steps:
                 connection.execute(step)
 
-        hashed(database, work)
+        database.run_hashed(work)

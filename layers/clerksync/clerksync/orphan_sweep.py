@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import LiteralString, TypeVar
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -19,11 +19,8 @@ from clerksync.outcome import Outcome
 from clerksync.run_ledger import Run
 from clerksync.user_table import UserTable
 
-Result = TypeVar("Result")
-
-# The listing is hashed once (see `_hashed`); what is left is few, and looked up one by
-# one. A run that has ended has forgotten its listing: whoever ends it twice must not
-# take all for gone.
+# The listing is hashed once; what is left is few, and looked up one by one. A run that
+# has ended has forgotten its listing: whoever ends it twice must not take all for gone.
 _CANDIDATES: LiteralString = """
     WITH unlisted AS MATERIALIZED (
         SELECT u.{key} AS clerk_id, {tells_age} AS tells_age
@@ -123,7 +120,7 @@ def note_unknown(database: Database, users: UserTable) -> None:
     """Where rows do not tell when they were made: let the next run know which there
     were."""
     query = sql.SQL(_NOTE_UNKNOWN).format(**users.names, tells_age=_tells_age(users))
-    hashed(database, lambda connection: connection.execute(query))
+    database.run_hashed(lambda connection: connection.execute(query))
 
 
 def _tells_age(users: UserTable) -> sql.Composable:
@@ -197,22 +194,7 @@ def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
     def work(connection: psycopg.Connection) -> list[str]:
         return [row[0] for row in connection.execute(query, parameters)]
 
-    return hashed(database, work)
-
-
-def hashed(database: Database, work: Callable[[psycopg.Connection], Result]) -> Result:
-    """Run a unit of work that joins whole tables: with memory for hashing a million
-    ids, and not row by row, as the planner would where a table looks empty."""
-
-    def with_memory(connection: psycopg.Connection) -> Result:
-        with connection.transaction():
-            connection.execute("SET LOCAL work_mem = '64MB'")
-            connection.execute("SET LOCAL enable_nestloop = off")
-            # For columns without a time zone.
-            connection.execute("SET LOCAL timezone = 'UTC'")
-            return work(connection)
-
-    return database.run(with_memory)
+    return database.run_hashed(work)
 
 
 def _table_size(database: Database, users: UserTable) -> int:
