@@ -45,8 +45,8 @@ The goal for a run without change is not reached, and can't be by one interprete
 CPU time of clerksync's process alone is more than the limit, though it writes nothing.
 Reading and decoding, which `fetch` does too, is the larger part of it; the rest is
 making a row of each user, so that Postgres can compare all columns and not only the
-version. A second interpreter would not do on two cores: clerksync, Postgres and the stub
-Clerk together have more to do there than two cores can in that time.
+version. A second interpreter would not do on two cores: clerksync, Postgres and the
+stub Clerk together have more to do there than two cores can in that time.
 
 All store users without an email too (`CLERKSYNC_REQUIRE_EMAIL=false`), and whoever does
 not store in the end what Clerk has fails the benchmark."""

@@ -13,6 +13,7 @@ _EMAIL: Final = f"{_LAYER}/email_sql.py"
 _PARTS: Final = f"{_LAYER}/mapped_sql.py"
 _SWEEP: Final = f"{_LAYER}/orphan_sweep.py"
 _STEPS: Final = f"{_LAYER}/bulk_steps.py"
+_NOT_NULL: Final = "tests/integration/mapping"
 _INTERLEAVINGS: Final = "tests/integration/test_interleavings.py"
 
 
@@ -212,6 +213,55 @@ OTHERS: Final = (
         ),
         test=f"{_INTERLEAVINGS}::test_all_writers_lock_in_one_order",
         why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "only who has a row is locked",
+        (
+            Edit(
+                _EMAIL,
+                "SELECT unnest(_news) UNION SELECT unnest(_holders)",
+                "SELECT clerk_id FROM {sync_state} WHERE clerk_id = ANY (_news)"
+                " UNION SELECT unnest(_holders)",
+            ),
+        ),
+        test=f"{_INTERLEAVINGS}::test_who_is_not_known_yet_is_locked_in_the_same_order",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "who has a row is not locked",
+        (
+            Edit(
+                _EMAIL,
+                "DO UPDATE SET synced_at = s.synced_at WHERE false",
+                "DO NOTHING",
+            ),
+        ),
+        test=_INTERLEAVINGS,
+        why="only seen when two writers meet within a statement",
+    ),
+    Mutant(
+        "emails are written in any order",
+        (Edit(_EMAIL, 'ORDER BY i.email COLLATE "C"', "ORDER BY i.clerk_id"),),
+        test=f"{_INTERLEAVINGS}::test_batches_that_want_the_same_emails_never_deadlock",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "a kept email is given away",
+        (Edit(_EMAIL, "> 1 OR k.email IS NOT NULL AS loses", "> 1 AS loses"),),
+        test=_NOT_NULL,
+        why="only where no row may be without an email",
+    ),
+    Mutant(
+        "the holder is not asked for",
+        (Edit(_EMAIL, "WHILE NOT _all_asked LOOP", "WHILE false LOOP"),),
+        test=_NOT_NULL,
+        why="only where no row may be without an email",
+    ),
+    Mutant(
+        "what is kept is not looked at again",
+        (Edit(_EMAIL, "_losers := _losers || _more;", "_losers := _more;"),),
+        test=_NOT_NULL,
+        why="only where no row may be without an email",
     ),
     Mutant(
         "a walk is taken over once only",
