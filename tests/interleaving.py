@@ -15,6 +15,8 @@ from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
 
+Work = Callable[[Database], object]
+
 _GATE = 4711
 _PAUSE = """
     CREATE FUNCTION pause_here() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -115,3 +117,32 @@ def _settle(gate: psycopg.Connection, thread: threading.Thread, waiting: int) ->
             return False
         time.sleep(0.002)
     raise AssertionError("the transaction neither ended nor waited")
+
+
+def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:
+    """Run in a thread of its own until it waits for a lock; what it raises later on."""
+    raised: list[Exception] = []
+
+    def run() -> None:
+        database = Database(lambda: make_conninfo(url, application_name=name))
+        try:
+            work(database)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            raised.append(error)
+        finally:
+            database.close()
+
+    name = f"waiting {id(raised)}"
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    with psycopg.connect(url, autocommit=True) as gate:
+        while time.monotonic() < deadline:
+            query = (
+                "SELECT FROM pg_stat_activity"
+                " WHERE application_name = %s AND wait_event_type = 'Lock'"
+            )
+            if gate.execute(query, [name]).fetchone() is not None:
+                return thread, raised
+            time.sleep(0.002)
+    raise AssertionError("it never waited")

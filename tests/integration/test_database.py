@@ -244,13 +244,22 @@ def unreachable(url: str) -> str:
     ("url", "advice"),
     [
         ("somebody:correct-horse", "not a Postgres URL"),
+        ("postgresql://localhost/db?sslmod=require", "does not know: sslmod"),
         ("mysql://somebody:correct-horse@db.example.invalid/customers", "not a Post"),
         ("postgresql://somebody:correct-horse@[bad/customers", "not a Postgres URL"),
         ("postgresql://somebody:correct-horse@127.0.0.1:1/customers", "host and port"),
         ("postgresql://somebody:correct-horse@db.example.invalid/customers", "host"),
         ("postgresql://somebody:correct-horse@127.0.0.1:port/customers", "host and"),
     ],
-    ids=["no URL", "MySQL", "broken URL", "nobody listens", "no such host", "no port"],
+    ids=[
+        "no URL",
+        "unknown parameter",
+        "MySQL",
+        "broken URL",
+        "nobody listens",
+        "no such host",
+        "no port",
+    ],
 )
 def test_a_url_that_leads_nowhere_says_what_to_check_and_nothing_private(
     url: str, advice: str

@@ -1,23 +1,19 @@
 """An upsert and a deletion of one user, held at every point where they can meet."""
 
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.conninfo import make_conninfo
 
 from clerksync.database import Database
 from clerksync.user_table import UserTable
-from tests.interleaving import POINTS, install_points, interleave
+from tests.interleaving import POINTS, Work, install_points, interleave, start
 from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import emails, rows
 
 pytestmark = pytest.mark.alters_schema
-
-Work = Callable[[Database], object]
 
 
 def upsert(version: int = 1) -> Work:
@@ -266,32 +262,3 @@ def assert_all_ended(
         thread.join(timeout=20)
         assert not thread.is_alive()
         assert raised == []
-
-
-def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:
-    """Run in a thread of its own until it waits for a lock; what it raises later on."""
-    raised: list[Exception] = []
-
-    def run() -> None:
-        database = Database(lambda: make_conninfo(url, application_name=name))
-        try:
-            work(database)
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            raised.append(error)
-        finally:
-            database.close()
-
-    name = f"waiting {id(raised)}"
-    thread = threading.Thread(target=run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    with psycopg.connect(url, autocommit=True) as gate:
-        while time.monotonic() < deadline:
-            query = (
-                "SELECT FROM pg_stat_activity"
-                " WHERE application_name = %s AND wait_event_type = 'Lock'"
-            )
-            if gate.execute(query, [name]).fetchone() is not None:
-                return thread, raised
-            time.sleep(0.002)
-    raise AssertionError("it never waited")

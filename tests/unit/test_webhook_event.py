@@ -78,6 +78,25 @@ def test_the_instance_is_compared_where_one_is_expected(
         parse_event(body, instance_id=expected)
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (1_750_000_000_000, 1_750_000_000_000),
+        (1_750_000_000, 1_750_000_000_000),
+        (10**309, None),
+        (-1, None),
+        (True, None),
+        ("1750000000000", None),
+        (1.5, None),
+    ],
+    ids=repr,
+)
+def test_the_time_of_an_event_is_read_or_left_out(said: Any, read: int | None) -> None:
+    """It only tells how late the delivery is: no value of it may cost the event."""
+    body = event("user.updated", user_json(), timestamp=said)
+    assert parse_event(body).occurred_at == read
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (

@@ -22,7 +22,8 @@ from clerksync.errors import InvalidPayloadError
 from clerksync.observability import count
 
 _NO_MILLISECONDS = 20_000_000_000
-_YEAR_10000 = 253_402_300_800_000
+YEAR_10000: Final = 253_402_300_800_000
+"""Unix milliseconds; no Python datetime, and so no row that is read, is later."""
 
 
 def milliseconds(timestamp: int) -> int:
@@ -33,7 +34,7 @@ def milliseconds(timestamp: int) -> int:
 
 # Integers as they come: two datetimes would cost a third of reading a user.
 Timestamp = Annotated[
-    int, Field(strict=True, ge=0, lt=_YEAR_10000), AfterValidator(milliseconds)
+    int, Field(strict=True, ge=0, lt=YEAR_10000), AfterValidator(milliseconds)
 ]
 """Unix milliseconds of Clerk's clock."""
 CLERK_ID_PATTERN = "user_[A-Za-z0-9_]+"

@@ -17,8 +17,9 @@ _MISSING: LiteralString = """
         WHERE c.{companion_key} IS NULL AND {live} AND {theirs}
     )
 """
-# Where no key is unique, two could make the row at once. Whoever does has claimed the
-# user first.
+_ANY_MISSING: LiteralString = "SELECT EXISTS (SELECT FROM missing)"
+# Whoever makes a companion's row or deletes a user has claimed the user first. Where no
+# key is unique, two could else make the row at once.
 _CLAIM: LiteralString = """
     SELECT FROM {sync_state}
     WHERE clerk_id = ANY (ARRAY(SELECT id FROM missing))
@@ -29,7 +30,7 @@ _RESTORE: LiteralString = """
     INSERT INTO {table} ({columns})
     SELECT {values}
     FROM {users} AS u
-    WHERE u.{key} = ANY (ARRAY(SELECT id FROM missing))
+    WHERE u.{key} = ANY (ARRAY(SELECT id FROM missing)) AND {live}
     FOR KEY SHARE OF u  -- who is being deleted is waited for, and then left out
     ON CONFLICT DO NOTHING
 """
@@ -45,14 +46,18 @@ def restore_companions(database: Database, users: UserTable) -> None:
         theirs = "u.{key} IS NOT NULL" if companion.is_rate_limits else _OF_CLERK
         names = users.names | parts
         names["theirs"] = sql.SQL(theirs).format(**names)
-        steps = [sql.SQL(_MISSING + _RESTORE).format(**names)]
-        if not companion.is_rate_limits:
-            steps.insert(0, sql.SQL(_MISSING + _CLAIM).format(**names))
+        any_missing, claim, restore = (
+            sql.SQL(_MISSING + step).format(**names)
+            for step in (_ANY_MISSING, _CLAIM, _RESTORE)
+        )
 
         def work(
-            connection: psycopg.Connection, steps: list[sql.Composed] = steps
+            connection: psycopg.Connection,
+            any_missing: sql.Composed = any_missing,
+            steps: tuple[sql.Composed, ...] = (claim, restore),
         ) -> None:
-            for step in steps:
-                connection.execute(step)
+            if connection.execute(any_missing).fetchall() == [(True,)]:
+                for step in steps:
+                    connection.execute(step)
 
         database.run_hashed(work)

@@ -1,6 +1,7 @@
 """The Postgres connection of an execution environment."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import Final, Self, TypeVar
@@ -8,6 +9,7 @@ from typing import Final, Self, TypeVar
 import psycopg
 from psycopg import conninfo, errors
 
+from clerksync.database_url import unknown_parameter
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
 from clerksync.impatient_connection import ImpatientConnection
 from clerksync.settings import Settings
@@ -33,6 +35,8 @@ _NOT_MIGRATED = (
     errors.UndefinedFunction,
     errors.UndefinedTable,
 )
+
+_FUNCTION = re.compile(r"PL/pgSQL[^\n]*?([\w.]+)\(")
 
 # A silent network is bounded by nothing on the server; whatever the URL says wins.
 # Half of a request's time, so that the other half suffices for a new connection.
@@ -97,6 +101,8 @@ class Database:
                 time.sleep(_RANDOM.uniform(0, 0.02 * 2**attempt))
                 continue
             except _NOT_MIGRATED as error:
+                if _is_of_a_trigger(error):
+                    raise
                 message = "The database schema is not up to date: run migrate."
                 raise SchemaOutdatedError(message) from error
             except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -168,6 +174,12 @@ def _opened(url: str, *, uses_iam: bool) -> psycopg.Connection:
         raise DatabaseUnreachableError(_reason(error)) from None
 
 
+def _is_of_a_trigger(error: psycopg.Error) -> bool:
+    """Whether a function raised it that is not ours. The innermost comes first."""
+    found = _FUNCTION.search(error.diag.context or "")
+    return found is not None and "clerksync_" not in found[1]
+
+
 def _iam_token(given: dict[str, str]) -> str:
     """A password for the next 15 minutes, signed here with the function's own role."""
     import boto3  # noqa: PLC0415 - only who uses it pays for it
@@ -182,6 +194,11 @@ def _iam_token(given: dict[str, str]) -> str:
 
 def _reason(error: psycopg.Error) -> str:
     """What a person needs to know, without the user, host or password of the URL."""
+    if parameter := unknown_parameter(str(error)):
+        return (
+            f"DATABASE_URL has a parameter that Postgres's own library does not know: "
+            f"{parameter}. Take it out."
+        )
     if isinstance(error, psycopg.ProgrammingError):
         return "DATABASE_URL is not a Postgres URL (postgresql://user:…@host/database)."
     text = str(error)

@@ -17,6 +17,7 @@ _TYPES: Final[dict[str, ColumnType]] = {
 _OTHERWISE: Final[dict[ColumnType, tuple[type, ...]]] = {
     "boolean": (bool,),
     "integer": (int,),
+    "bigint": (int,),
     "numeric": (int, float),
 }
 _SOURCES: Final = frozenset(

@@ -183,5 +183,11 @@ class BulkSync:
         self._report.reason = "Clerk does not know this user."
         sweep = Sweep(orphans=1 if self._steps.users.find(clerk_id) else 0)
         if not self._request.dry_run:
-            delete_orphans([clerk_id], sweep, self._steps.users)
+            # A webhook may have written the user since Clerk was asked.
+            delete_orphans(
+                [clerk_id],
+                sweep,
+                self._steps.users,
+                unless_synced_since=confirmed_at,
+            )
         self._steps.tell(sweep)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clerksync.clerk_user import is_clerk_id
 from clerksync.errors import (
+    ClerkRequestError,
     ClerkUnavailableError,
     InvalidSettingError,
     NotAuthenticatedError,
@@ -43,6 +44,7 @@ class SessionVerifier:
         self._fetch_jwks = fetch_jwks
         self._keys: dict[str, RSAPublicKey] = {}
         self._fetched: tuple[str, float] | None = None
+        self._asked_at = -float("inf")
 
     def verify(
         self,
@@ -90,13 +92,16 @@ class SessionVerifier:
         age = float("inf")
         if self._fetched is not None and self._fetched[0] == jwks_url:
             age = time.monotonic() - self._fetched[1]
-        unknown = kid not in self._keys
-        if age > _JWKS_TTL_SECONDS or (unknown and age > _JWKS_PAUSE_SECONDS):
+        has_keys, unknown = age < float("inf"), kid not in self._keys
+        # Counted from the asking: while Clerk is silent, the pause holds all the more.
+        pausing = time.monotonic() - self._asked_at < _JWKS_PAUSE_SECONDS
+        if not (has_keys and pausing) and (unknown or age > _JWKS_TTL_SECONDS):
+            self._asked_at = time.monotonic()
             try:
                 self._keys = rsa_keys(self._fetch_jwks(jwks_url))
-            except ClerkUnavailableError:
+            except (ClerkUnavailableError, ClerkRequestError):
                 # Keys live for years: an old one is better than nobody signed in.
-                if unknown or age == float("inf"):
+                if unknown or not has_keys:
                     raise
             self._fetched = jwks_url, time.monotonic()
         if kid not in self._keys:

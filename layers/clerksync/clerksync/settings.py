@@ -12,6 +12,7 @@ from typing import Final
 
 from psycopg import ProgrammingError, conninfo
 
+from clerksync.database_url import without_other_drivers_parameters
 from clerksync.errors import InvalidSettingError, MissingSettingError
 from clerksync.mapping_file import load
 from clerksync.secret import Secret
@@ -46,7 +47,7 @@ class Settings:
         """With user and password of the secret that CLERKSYNC_DATABASE_SECRET_ID names,
         if any. Such as RDS keeps also holds host, port and database: DATABASE_URL may
         then be missing, and otherwise wins."""
-        url = self._text("DATABASE_URL") or ""
+        url = without_other_drivers_parameters(self._text("DATABASE_URL") or "")
         credentials = self._secret(_DATABASE_ID)
         if credentials is not None:
             url = _with_credentials(url, credentials)
@@ -118,13 +119,8 @@ class Settings:
 
     @property
     def mapping(self) -> TableMapping:
-        """The target table."""
-        return load(self._text("CLERKSYNC_MAPPING") or "default")
-
-    @property
-    def soft_delete(self) -> bool:
-        """By CLERKSYNC_DELETE_MODE, else by the mapping."""
-        mapping = self.mapping
+        """The target table. CLERKSYNC_DELETE_MODE wins over the mapping's deletion."""
+        mapping = load(self._text("CLERKSYNC_MAPPING") or "default")
         mode = self._text("CLERKSYNC_DELETE_MODE") or mapping.deletion
         if mode not in {"hard", "soft"}:
             raise InvalidSettingError("CLERKSYNC_DELETE_MODE must be hard or soft.")
@@ -133,7 +129,11 @@ class Settings:
                 "CLERKSYNC_DELETE_MODE is soft: the mapping must name a deleted_at "
                 "column, and the email may not be email_not_null."
             )
-        return mode == "soft"
+        return mapping.with_deletion(soft=mode == "soft")
+
+    @property
+    def soft_delete(self) -> bool:
+        return self.mapping.deletion == "soft"
 
     @property
     def default_tier(self) -> str:

@@ -38,6 +38,7 @@ class Counts(_Message):
     updated: int = 0
     unchanged: int = 0
     skipped: int = 0
+    deleted: int = 0
     failed: int = 0
     email_conflicts: int = 0
     requests: int = 0

@@ -10,6 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from clerksync.companion_fit import key_problems
+from clerksync.constant_fit import takes
 from clerksync.table_mapping import (
     Column,
     ColumnType,
@@ -35,7 +37,17 @@ _COLUMNS: LiteralString = """
                WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum
                  AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
                  AND i.indimmediate AND i.indpred IS NULL
-           ) AS is_unique
+           ) AS is_unique,
+           (
+               SELECT min(i.indexrelid::regclass::text)
+               FROM pg_index AS i
+               WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
+                 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+                     SELECT FROM pg_depend AS d  -- on an expression, or for some rows
+                     WHERE d.objid = i.indexrelid AND d.refobjid = a.attrelid
+                       AND d.refobjsubid = a.attnum
+                 ))
+           ) AS unique_by
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
@@ -43,14 +55,15 @@ _COLUMNS: LiteralString = """
 # Not citext: compared with a text, it is case-sensitive and has no index.
 _TEXTS: Final = ("text", "character varying", "character")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
+_ROUNDED: Final = re.compile(r"numeric\(")
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
-_INTEGERS: Final = ("bigint", "integer", "smallint")
 _TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
     "text": _TEXTS,
     "jsonb": ("jsonb",),
     "boolean": ("boolean",),
     "timestamp": _TIMES,
-    "integer": (*_INTEGERS, "numeric"),
+    "integer": ("integer", "bigint", "numeric"),
+    "bigint": ("bigint", "numeric"),
     # In a real, most numbers come to differ from what Clerk has.
     "numeric": ("numeric", "double precision"),
 }
@@ -79,6 +92,9 @@ class _Found:
     filled_by_table: bool
     not_writable: bool
     is_unique: bool
+    """By itself, for all rows, as it is."""
+    unique_by: str | None
+    """An index of any kind that has a say in it."""
 
 
 def misfits(
@@ -90,6 +106,10 @@ def misfits(
         table = companion_table(companion, mapping, schema)
         check = _companion(companion)
         found += _of_table(connection, table, companion.table, check)
+        found += (
+            Misfit(companion.table, companion.key, f'column "{companion.key}" {reason}')
+            for reason in key_problems(connection, companion, mapping, schema)
+        )
     return found
 
 
@@ -115,6 +135,8 @@ class _Expected:
     nullable: Mapping[str, str] = field(default_factory=dict)
     """Columns that must take NULL, and why."""
     constants: Mapping[str, Constant] = field(default_factory=dict)
+    stand_ins: Mapping[str, ColumnType] = field(default_factory=dict)
+    """Those of them that stand in for a value of Clerk's, and of which type."""
     may_be_partitioned: bool = True
     """Whether a row was inserted or updated is not told by a partitioned table."""
 
@@ -134,6 +156,9 @@ def _target(mapping: TableMapping) -> _Expected:
     if mapping.deleted_at:
         nullable[mapping.deleted_at] = "NULL is for who is not deleted"
     reads = [own_id.column] if own_id else []
+    stand_ins = {
+        c.name: c.otherwise for c in mapping.columns if c.otherwise is not None
+    }
     return _Expected(
         types,
         reads=[*reads, *(c.references for c in mapping.companions)],
@@ -141,7 +166,8 @@ def _target(mapping: TableMapping) -> _Expected:
         not_unique=[] if mapping.email_unique else [mapping.email],
         of_milliseconds=[c.name for c in mapping.columns if c.type == "timestamp"],
         nullable=nullable,
-        constants=mapping.defaults,
+        constants={**mapping.defaults, **stand_ins},
+        stand_ins={c.name: c.type for c in mapping.columns},
         may_be_partitioned=False,
     )
 
@@ -204,23 +230,16 @@ def _of_table(
             yield Misfit(name, column, f'column "{column}" {reason}')
     for column in columns.keys() & expected.constants.keys():
         type_, constant = columns[column].type, expected.constants[column]
-        if not _takes(connection, type_, constant):
+        if not takes(
+            connection,
+            table,
+            column,
+            type_=type_,
+            constant=constant,
+            stands_in_for=expected.stand_ins.get(column),
+        ):
             reason = f'column "{column}", {type_}, does not take {constant!r}'
             yield Misfit(name, column, reason)
-
-
-def _takes(connection: psycopg.Connection, type_: str, constant: Constant) -> bool:
-    # The type's name comes from the catalog, quoted where it has to be.
-    query = sql.SQL("SELECT CAST({} AS {})").format(
-        sql.Literal(constant),
-        sql.SQL(type_),
-    )
-    try:
-        with connection.transaction():
-            connection.execute(query)
-    except psycopg.Error:
-        return False
-    return True
 
 
 def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
@@ -236,10 +255,27 @@ def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
         yield f"is not of type {taken[0]}: it is {found.type}"
     if name in expected.of_milliseconds and _COARSE_TIME.match(found.type):
         yield f"is a {found.type}: too coarse for Clerk's times, in milliseconds"
-    if name in expected.unique and not found.is_unique:
-        yield "is not unique"
-    if name in expected.not_unique and found.is_unique:
-        yield "is unique: take email_unique = false out of the mapping"
+    if taken is not None and "numeric" in taken and _ROUNDED.match(found.type):
+        yield f"is a {found.type}, which rounds and refuses numbers: make it numeric"
+    yield from _of_uniqueness(found, expected)
     why = expected.nullable.get(name)
     if why and found.not_null:
         yield f"is NOT NULL, and {why}"
+
+
+def _of_uniqueness(found: _Found, expected: _Expected) -> Iterator[str]:
+    plain = f'CREATE UNIQUE INDEX ON … ("{found.name}")'
+    if found.name in expected.unique and not found.is_unique:
+        if found.unique_by is None:
+            yield "is not unique"
+        else:
+            yield (
+                f"is unique only by {found.unique_by}, which is partial, deferrable, "
+                f"or on something else too. {plain} as well"
+            )
+    if found.name in expected.not_unique and found.unique_by is not None:
+        also = "" if found.is_unique else f", and {plain}"
+        yield (
+            f"is unique, by {found.unique_by}: take email_unique = false out of the "
+            f"mapping{also}"
+        )

@@ -6,23 +6,29 @@ mappings from TOML; the default schema is one of them.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
+from math import isfinite
 from operator import attrgetter
 from typing import Any, Final, Literal
 
 from psycopg import sql
 from pydantic import create_model
 
-from clerksync.clerk_user import CLERK_ID_PATTERN, FURTHER_FIELDS, ClerkUser
+from clerksync.clerk_user import (
+    CLERK_ID_PATTERN,
+    FURTHER_FIELDS,
+    YEAR_10000,
+    ClerkUser,
+)
 
-ColumnType = Literal["text", "jsonb", "boolean", "timestamp", "integer", "numeric"]
+ColumnType = Literal[
+    "text", "jsonb", "boolean", "timestamp", "integer", "bigint", "numeric"
+]
 """What a column is for us; a timestamp comes as Unix milliseconds, as Clerk's do."""
 Generated = Literal["cuid", "uuid4", "uuid7", "database"]
 """Who makes a table's own id; `database` is a default or a sequence of its own."""
 Constant = str | int | float | bool
-
-_INTEGERS: Final = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ class TableMapping:
     created_at: str | None = None
     updated_at: str | None = None
     deleted_at: str | None = None
-    deletion: Literal["hard", "soft"] = "hard"
+    deletion: Literal["hard", "soft"] = field(default="hard", compare=False)
+    """How; a table is what it is either way."""
     email_unique: bool = True
     email_not_null: bool = False
     defaults: Mapping[str, Constant] = field(default_factory=dict, hash=False)
@@ -115,6 +122,12 @@ class TableMapping:
             return ClerkUser
         return create_model("MappedClerkUser", __base__=ClerkUser, **further)
 
+    def with_deletion(self, *, soft: bool) -> "TableMapping":
+        """The same table, whose users are deleted that way."""
+        if soft == (self.deletion == "soft"):
+            return self
+        return _with_deletion(self, "soft" if soft else "hard")
+
     def line_of(self, table: str, column: str | None) -> int:
         """Where its file names a column, or else the table."""
         return self.lines.get(column or table, self.lines.get(table, 1))
@@ -130,6 +143,14 @@ class TableMapping:
         read: list[Callable[[ClerkUser], Any]] = [attrgetter("id")]
         read += [attrgetter("updated_at"), *map(_getter, self.columns)]
         return lambda user: tuple([get(user) for get in read])
+
+
+@lru_cache
+def _with_deletion(
+    mapping: TableMapping, deletion: Literal["hard", "soft"]
+) -> TableMapping:
+    """Kept, because a mapping keeps what it has once made."""
+    return replace(mapping, deletion=deletion)
 
 
 def _getter(column: Column) -> Callable[[ClerkUser], Any]:
@@ -159,11 +180,15 @@ def _boolean(value: Any) -> bool | None:
 
 
 def _number(value: Any) -> int | float | None:
-    return value if type(value) in {int, float} else None
+    try:
+        is_number = type(value) in {int, float} and isfinite(value)
+    except OverflowError:  # more than a double holds
+        return None
+    return value if is_number else None
 
 
-def _integer(value: Any) -> int | None:
-    return value if type(value) is int and value in _INTEGERS else None
+def _integer_in(numbers: range) -> Callable[[Any], int | None]:
+    return lambda value: value if type(value) is int and value in numbers else None
 
 
 # Metadata is anything: what does not fit its column is left out, not an error.
@@ -171,8 +196,9 @@ _CONVERTED: Final[dict[ColumnType, Callable[[Any], Any]]] = {
     "text": _text,
     "boolean": _boolean,
     "numeric": _number,
-    "integer": _integer,
-    "timestamp": _integer,
+    "integer": _integer_in(range(-(2**31), 2**31)),
+    "bigint": _integer_in(range(-(2**63), 2**63)),
+    "timestamp": _integer_in(range(YEAR_10000)),
     "jsonb": lambda value: value,
 }
 

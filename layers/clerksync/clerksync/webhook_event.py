@@ -12,6 +12,7 @@ from standardwebhooks.webhooks import (
 )
 
 from clerksync.clerk_user import (
+    YEAR_10000,
     ClerkUser,
     is_clerk_id,
     milliseconds,
@@ -120,8 +121,15 @@ def parse_event(
         event_type,
         user=parse_user(data, user_model) if event_type in _USER_WRITTEN else None,
         deleted_id=_deleted_id(data) if event_type == _USER_DELETED else None,
-        occurred_at=milliseconds(timestamp) if type(timestamp) is int else None,
+        occurred_at=_moment(timestamp),
     )
+
+
+def _moment(timestamp: Any) -> int | None:
+    """Unix milliseconds, of what may be anything: it only tells how late we are."""
+    if type(timestamp) is not int or not 0 <= timestamp < YEAR_10000:
+        return None
+    return milliseconds(timestamp)
 
 
 def _deleted_id(data: Any) -> str | None:

@@ -77,7 +77,8 @@ _TYPES: Final[dict[str, tuple[LiteralString, LiteralString]]] = {
     "text": ("text", "{}"),
     "jsonb": ("jsonb", "{}"),
     "boolean": ("boolean", "{}"),
-    "integer": ("bigint", "{}"),
+    "integer": ("integer", "{}"),
+    "bigint": ("bigint", "{}"),
     "numeric": ("numeric", "{}"),
     "timestamp": _TIMESTAMP,
 }

@@ -39,19 +39,25 @@ def test_who_was_synced_after_the_run_began_is_no_candidate(
     assert rows(connection)[user_id(1)]["first_name"] == "Fresh"
 
 
+@pytest.mark.parametrize("mode", ["full", "user"])
 def test_who_is_synced_while_clerk_is_asked_for_proof_is_spared(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserTable
+    bulk: Bulk,
+    stub: StubClerk,
+    connection: psycopg.Connection,
+    webhook: UserTable,
+    mode: str,
 ) -> None:
     """Clerk did not know the user; a webhook, meanwhile, did."""
     bulk()
     webhook.upsert(a_user(1))
 
     def update(request: StubRequest) -> None:
-        if "user_id" in request.query:
+        if "user_id" in request.query or request.path.endswith(user_id(1)):
             webhook.upsert(a_user(1, version=1, first_name="Fresh"))
 
     stub.interfere = update
-    assert bulk().deleted == 0
+    report = bulk() if mode == "full" else bulk("user", user_id=user_id(1))
+    assert report.deleted == 0
     assert user_id(1) in rows(connection)
 
 

@@ -6,56 +6,17 @@ import psycopg
 import pytest
 
 from clerksync.database import Database
-from clerksync.errors import TableMisfitError
 from clerksync.mapping_file import load, parse
 from clerksync.migrate import migrate
 from clerksync.table_fit import misfits
+from tests.integration.mapping.people import MAPPING, make_tables, refusal
 
 pytestmark = pytest.mark.alters_schema
-
-MAPPING = """\
-[table]
-name = "people"
-key = "clerk"
-id = { column = "id", generate = "uuid4" }
-updated_at = "changed"
-
-[columns]
-mail = "email"
-full = "name"
-meta = "public_metadata"
-plan = { from = "public_metadata.plan", or = "none" }
-
-[defaults]
-role = "member"
-
-[[companions]]
-table = "credits"
-key = "person"
-references = "id"
-values = { amount = 0 }
-"""
-TABLES = """
-    CREATE TABLE people (
-        id uuid PRIMARY KEY, clerk varchar(255) UNIQUE, mail varchar(255) UNIQUE,
-        "full" text, meta jsonb NOT NULL, plan text NOT NULL, role text NOT NULL,
-        changed timestamp NOT NULL, note text
-    );
-    CREATE TABLE credits (person uuid REFERENCES people, amount int NOT NULL);
-"""
-
-
-def refusal(database: Database, mapping: str = MAPPING) -> str:
-    with pytest.raises(TableMisfitError) as refused:
-        migrate(database, schema="ours", mapping=parse(mapping, name="mine"))
-    return str(refused.value)
 
 
 @pytest.fixture(autouse=True)
 def tables(connection: psycopg.Connection) -> None:
-    connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    connection.execute("CREATE SCHEMA ours; SET search_path TO ours")
-    connection.execute(TABLES.encode())
+    make_tables(connection)
 
 
 def test_a_table_that_fits_is_taken_as_it_is(database: Database) -> None:
@@ -151,7 +112,7 @@ def test_a_table_that_fits_is_taken_as_it_is(database: Database) -> None:
                 " ADD UNIQUE (clerk) DEFERRABLE"
             ),
             3,
-            "is not unique",
+            "is unique only by",
         ),
         (
             (

@@ -17,7 +17,7 @@ from clerksync.settings import Settings
 from clerksync.user_table import UserTable
 from local.stub_clerk import StubClerk
 from tests.doors import ask_this_clerk, forget_settings
-from tests.people import a_user, user_id
+from tests.people import a_user, user_id, user_json
 
 pytestmark = pytest.mark.alters_schema
 
@@ -183,3 +183,52 @@ def test_who_is_handed_over_and_asked_for_is_counted_once(
     assert (outcome.updated, outcome.failed) == (2, [user_id(3)])
     assert outcome.asked == 0
     assert people(connection)[user_id(1)][0] == "user2@example.com"
+
+
+@pytest.mark.parametrize(
+    ("type_", "fits", "does_not"),
+    [
+        ("integer", 2**31 - 1, 2**31),
+        ("bigint", 2**63 - 1, 2**63),
+        ("numeric", 1.5, 10**400),
+        ("timestamp", 1_750_000_000_000, 1_750_000_000_000_000_000),
+        ("timestamp", 0, -1),
+    ],
+)
+def test_numbers_out_of_range_count_as_nothing(
+    table_of: Make,
+    connection: psycopg.Connection,
+    type_: str,
+    fits: float,
+    does_not: float,
+) -> None:
+    """Users write some of their metadata themselves: none of it may cost a row."""
+    column = {"timestamp": "timestamptz"}.get(type_, type_)
+    users = table_of(
+        f"clerk text UNIQUE, mail text UNIQUE, seats {column}",
+        mapped=f'seats = {{ from = "unsafe_metadata.seats", type = "{type_}" }}',
+    )
+    model = users.mapping.user_model
+    for number, seats in enumerate((fits, does_not)):
+        user = {**user_json(number), "unsafe_metadata": {"seats": seats}}
+        assert users.upsert(parse_user(user, model)).action == "created"
+        assert users.upsert(parse_user(user, model)).action == "unchanged"
+    assert people(connection)[user_id(0)][1] is not None
+    assert people(connection)[user_id(1)][1] is None
+
+
+def test_a_swap_of_usernames_that_are_unique_and_deferrable(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """Uniqueness is then judged when both are written."""
+    users = table_of(
+        "clerk text UNIQUE, mail text UNIQUE, nick text UNIQUE DEFERRABLE",
+        mapped='nick = "username"',
+    )
+    users.upsert_many([a_user(1, username="x"), a_user(2, username="y")])
+    swapped = [
+        a_user(1, version=1, username="y"),
+        a_user(2, version=1, username="x"),
+    ]
+    assert users.upsert_many(swapped).updated == 2
+    assert people(connection)[user_id(1)][1] == "y"

@@ -2,10 +2,12 @@
 
 import psycopg
 import pytest
+from psycopg import errors
 
 from clerksync.database import Database
 from clerksync.errors import SchemaOutdatedError
 from clerksync.migrate import migrate
+from clerksync.user_table import UserTable
 from tests.integration.user_table.writer import Writer
 from tests.people import a_user, user_id
 from tests.tables import rows
@@ -29,3 +31,18 @@ def test_code_ahead_of_the_database_says_what_to_do(
     """A missing function or table is answered with: run migrate."""
     with pytest.raises(SchemaOutdatedError, match="migrate"):
         Writer(database, door, schema="nowhere").write(a_user())
+
+
+@pytest.mark.alters_schema
+def test_what_a_trigger_lacks_is_not_our_schema(
+    users: UserTable, connection: psycopg.Connection
+) -> None:
+    """To migrate would not help: the error names what the application lacks."""
+    connection.execute(
+        "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM no_such_function(); RETURN new; END';"
+        "CREATE TRIGGER audit BEFORE INSERT ON users FOR EACH ROW"
+        " EXECUTE FUNCTION audit()"
+    )
+    with pytest.raises(errors.UndefinedFunction, match="no_such_function"):
+        users.upsert(a_user())

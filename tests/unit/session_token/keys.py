@@ -6,9 +6,6 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from clerksync.errors import (
-    ClerkUnavailableError,
-)
 from clerksync.session_token import SessionVerifier
 from local.stub_clerk import StubClerk
 from tests.people import user_id
@@ -24,12 +21,12 @@ class KeySet:
     def __init__(self, *keys: Any) -> None:
         self.keys: Any = list(keys)
         self.fetched: list[str] = []
-        self.works = True
+        self.error: Exception | None = None
 
     def fetch(self, url: str) -> Mapping[str, Any]:
         self.fetched.append(url)
-        if not self.works:
-            raise ClerkUnavailableError("Clerk cannot be asked.")
+        if self.error is not None:
+            raise self.error
         return {"keys": self.keys}
 
 

@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clerksync.errors import (
+    ClerkRequestError,
     ClerkUnavailableError,
     NotAuthenticatedError,
 )
@@ -79,11 +80,38 @@ def test_a_key_set_that_cannot_be_fetched_is_not_the_users_fault(
     verifier: SessionVerifier, clerk: StubClerk, key_set: KeySet
 ) -> None:
     """The error passes through, and the next request tries again."""
-    key_set.works = False
+    key_set.error = ClerkUnavailableError("Clerk cannot be asked.")
     with pytest.raises(ClerkUnavailableError):
         verify(verifier, token(clerk))
-    key_set.works = True
+    key_set.error = None
     assert verify(verifier, token(clerk)) == USER
+
+
+@pytest.mark.parametrize(
+    "error", [ClerkUnavailableError("silent"), ClerkRequestError("no", 403)], ids=repr
+)
+def test_a_key_set_that_is_lost_is_asked_every_ten_seconds(
+    verifier: SessionVerifier,
+    clerk: StubClerk,
+    key_set: KeySet,
+    clock: Clock,
+    error: Exception,
+) -> None:
+    """Strangers' invented keys do not make everybody wait for it, nor do its answers
+    cost those a session whose key is known."""
+    verify(verifier, token(clerk))
+    clock.now += 3601
+    key_set.error = error
+    with pytest.raises(type(error)):
+        verify(verifier, token(clerk, headers={"kid": "ins_0"}))
+    for number in range(1, 10):
+        with pytest.raises(NotAuthenticatedError):
+            verify(verifier, token(clerk, headers={"kid": f"ins_{number}"}))
+        assert verify(verifier, token(clerk)) == USER
+    assert len(key_set.fetched) == 2
+    clock.now += 11
+    assert verify(verifier, token(clerk)) == USER
+    assert len(key_set.fetched) == 3
 
 
 def test_nothing_is_fetched_for_what_is_no_session_token(

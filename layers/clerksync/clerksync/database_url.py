@@ -1,0 +1,49 @@
+"""DATABASE_URL as applications have it, and as libpq takes it."""
+
+import re
+from typing import Final
+
+# What Prisma, poolers and other drivers read from the URL. libpq refuses what it does
+# not know, and none of it concerns us: nothing is prepared on the server, and the
+# schema is the mapping's, or CLERKSYNC_SCHEMA.
+# https://www.prisma.io/docs/orm/overview/databases/postgresql#arguments
+_OF_OTHERS: Final = frozenset(
+    {
+        "schema",
+        "pgbouncer",
+        "connection_limit",
+        "pool_timeout",
+        "socket_timeout",
+        "statement_cache_size",
+        "single_use_connections",
+        "max_connection_lifetime",
+        "max_idle_connection_lifetime",
+        "sslaccept",
+        "sslidentity",
+        "uselibpqcompat",
+        "supa",
+        "workaround",
+    }
+)
+_UNKNOWN: Final = re.compile(
+    r'invalid (?:URI query parameter|connection option):? "([\w.-]{1,40})"'
+)
+
+
+def without_other_drivers_parameters(url: str) -> str:
+    """The same URL without parameters that are meant for another driver."""
+    place, question_mark, query = url.partition("?")
+    if not (question_mark and "://" in place):
+        return url
+    kept = [
+        parameter
+        for parameter in query.split("&")
+        if parameter.partition("=")[0].lower() not in _OF_OTHERS
+    ]
+    return f"{place}?{'&'.join(kept)}" if kept else place
+
+
+def unknown_parameter(libpq_message: str) -> str | None:
+    """The name of the parameter that libpq does not know, if that is its complaint."""
+    found = _UNKNOWN.search(libpq_message)
+    return found[1] if found else None

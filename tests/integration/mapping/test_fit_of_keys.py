@@ -1,0 +1,168 @@
+"""Constraints and constants that would only be met by the first user are met before."""
+
+import psycopg
+import pytest
+
+from clerksync.database import Database
+from clerksync.errors import TableMisfitError
+from clerksync.mapping_file import DEFAULT, parse
+from clerksync.migrate import migrate
+from tests.integration.mapping.people import MAPPING, make_tables, refusal
+
+pytestmark = pytest.mark.alters_schema
+
+WITH_BUCKETS = MAPPING.replace("[columns]", "rate_limits = true\n[columns]")
+
+
+@pytest.fixture(autouse=True)
+def tables(connection: psycopg.Connection) -> None:
+    make_tables(connection)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            (
+                "ALTER TABLE credits DROP CONSTRAINT credits_person_fkey,"
+                " ALTER person TYPE text"
+            ),
+            'is a text, and cannot hold the uuid of "id"',
+        ),
+        (
+            (
+                "CREATE TABLE elsewhere (id uuid PRIMARY KEY);"
+                " ALTER TABLE credits DROP CONSTRAINT credits_person_fkey,"
+                " ADD FOREIGN KEY (person) REFERENCES elsewhere"
+            ),
+            "refers to elsewhere|refers to ours.elsewhere",
+        ),
+        (
+            (
+                "ALTER TABLE people ADD other uuid UNIQUE;"
+                " ALTER TABLE credits DROP CONSTRAINT credits_person_fkey,"
+                " ADD FOREIGN KEY (person) REFERENCES people (other)"
+            ),
+            'refers to "other", and not to "id"',
+        ),
+    ],
+    ids=["another type", "another table", "another column"],
+)
+def test_a_companion_that_cannot_follow_its_user(
+    database: Database, connection: psycopg.Connection, change: str, reason: str
+) -> None:
+    """Each new user would fail, or each change of one."""
+    connection.execute(change.encode())
+    said = refusal(database)
+    assert any(part in said for part in reason.split("|")), said
+
+
+def test_a_companion_needs_no_foreign_key(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    """Types that compare are enough."""
+    connection.execute("ALTER TABLE credits DROP CONSTRAINT credits_person_fkey")
+    assert migrate(database, schema="ours", mapping=parse(MAPPING, name="mine"))
+
+
+def test_buckets_that_follow_another_table_are_not_taken(database: Database) -> None:
+    """They were made by an earlier migrate, for the users of the default mapping."""
+    migrate(database, schema="ours", mapping=DEFAULT)
+    said = refusal(database, WITH_BUCKETS)
+    assert "refers to" in said
+    assert "users, and not to" in said
+
+
+def test_buckets_of_the_application_must_go_with_their_user(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    """The message holds the statement that mends it."""
+    connection.execute(
+        "CREATE TABLE rate_limits (user_id varchar(255) PRIMARY KEY,"
+        " tokens double precision, refilled_at timestamptz NOT NULL DEFAULT now())"
+    )
+    said = refusal(database, WITH_BUCKETS)
+    statement = said[said.index("ALTER TABLE") :].partition(" ON DELETE CASCADE")[0]
+    connection.execute(f"{statement} ON DELETE CASCADE".encode())
+    assert migrate(database, schema="ours", mapping=parse(WITH_BUCKETS, name="mine"))
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["(lower(mail))", "(mail) WHERE note IS NULL", "(mail, role)"],
+    ids=["in another spelling", "partial", "with another"],
+)
+@pytest.mark.parametrize("unique", [True, False], ids=["unique", "not unique"])
+def test_an_email_that_is_unique_in_another_way(
+    database: Database, connection: psycopg.Connection, index: str, unique: bool
+) -> None:
+    """By such an index an address could not move on, whatever the mapping says."""
+    connection.execute("ALTER TABLE people DROP CONSTRAINT people_mail_key")
+    connection.execute(f"CREATE UNIQUE INDEX odd ON people {index}".encode())
+    mapping = MAPPING
+    if not unique:
+        mapping = MAPPING.replace("[columns]", "email_unique = false\n[columns]")
+    said = refusal(database, mapping)
+    assert "odd" in said
+    assert 'CREATE UNIQUE INDEX ON … ("mail")' in said
+
+
+@pytest.mark.parametrize(
+    ("column", "old", "new"),
+    [
+        ("active boolean", 'role = "member"', "active = 1"),
+        ("short varchar(3)", 'role = "member"', 'short = "member"'),
+        (
+            "odd jsonb",
+            "[defaults]",
+            (
+                'odd = { from = "public_metadata.x", type = "jsonb", or = "none" }\n'
+                "[defaults]"
+            ),
+        ),
+        (
+            "odd timestamptz",
+            "[defaults]",
+            (
+                'odd = { from = "public_metadata.x", type = "timestamp", '
+                'or = "never" }\n[defaults]'
+            ),
+        ),
+        (
+            "short varchar(3)",
+            "[defaults]",
+            'short = { from = "public_metadata.x", or = "none" }\n[defaults]',
+        ),
+    ],
+)
+def test_constants_are_tried_as_an_insert_would(
+    database: Database,
+    connection: psycopg.Connection,
+    column: str,
+    old: str,
+    new: str,
+) -> None:
+    """A cast alone shortens a text, and makes 1 true."""
+    connection.execute("ALTER TABLE people ALTER role SET DEFAULT 'x'")
+    connection.execute(f"ALTER TABLE people ADD {column}".encode())
+    assert "does not take" in refusal(database, MAPPING.replace(old, new))
+
+
+@pytest.mark.parametrize("type_", ["numeric(6,2)", "smallint"])
+def test_columns_that_round_or_overflow(
+    database: Database, connection: psycopg.Connection, type_: str
+) -> None:
+    """What was rounded would be written by each run anew, what is too large refused."""
+    connection.execute(f"ALTER TABLE people ADD seats {type_}".encode())
+    seats = 'seats = { from = "public_metadata.seats", type = "integer" }\n\n[defaults]'
+    assert type_ in refusal(database, MAPPING.replace("[defaults]", seats))
+
+
+def test_what_a_soft_deletion_empties_must_take_null(database: Database) -> None:
+    """CLERKSYNC_DELETE_MODE says so, and the mapping did not."""
+    mapping = parse(
+        MAPPING.replace("[columns]", 'deleted_at = "gone"\n[columns]'), name="mine"
+    ).with_deletion(soft=True)
+    database.run(lambda c: c.execute("ALTER TABLE ours.people ADD gone timestamptz"))
+    with pytest.raises(TableMisfitError, match="a soft deletion empties it"):
+        migrate(database, schema="ours", mapping=mapping)

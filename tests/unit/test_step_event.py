@@ -1,0 +1,17 @@
+"""Messages between the steps of a shared run."""
+
+from dataclasses import fields
+
+from clerksync.outcome import Outcome
+from clerksync.step_event import Counts
+
+
+def test_a_part_tells_whatever_becomes_of_users() -> None:
+    """Else it would be missing in the report; users asked for count as fetched."""
+    outcome = Outcome()
+    counted = {
+        field.name
+        for field in fields(Outcome)
+        if isinstance(getattr(outcome, field.name), int)
+    }
+    assert counted - {"asked"} <= Counts.model_fields.keys()
