@@ -20,7 +20,7 @@ _LOOKED_AT_ELSEWHERE: Final = frozenset(
         "clerk_jwt_key",
         "clerk_secret_key",
         "database_url",
-        "mapping",
+        "described_mapping",
         "webhook_signing_secrets",
     }
 )

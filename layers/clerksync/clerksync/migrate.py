@@ -80,10 +80,12 @@ def migrate(
             if mapping.rate_limits:
                 names = identifiers(mapping, schema)
                 connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
-            _check(misfits(connection, mapping, schema), mapping)
+            found = misfits(connection, mapping, schema)
+            if mapping.rate_limits:
+                found += rate_limit_sql.misfits(connection, schema)
+            _check(found, mapping)
             applied += _install_write_path(connection, schema, mapping)
             if mapping.rate_limits:
-                _check([*rate_limit_sql.misfits(connection, schema)], mapping)
                 applied += rate_limit_sql.install(
                     connection, mapping, schema, default_tier
                 )

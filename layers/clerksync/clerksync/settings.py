@@ -118,9 +118,18 @@ class Settings:
         return self._flag("CLERKSYNC_REQUIRE_EMAIL", default=True)
 
     @property
+    def described_mapping(self) -> TableMapping:
+        """As its file says."""
+        return load(self._text("CLERKSYNC_MAPPING") or "default")
+
+    @property
     def mapping(self) -> TableMapping:
-        """The target table. CLERKSYNC_DELETE_MODE wins over the mapping's deletion."""
-        mapping = load(self._text("CLERKSYNC_MAPPING") or "default")
+        """The target table. CLERKSYNC_DELETE_MODE wins over its file's deletion."""
+        return self.described_mapping.with_deletion(soft=self.soft_delete)
+
+    @property
+    def soft_delete(self) -> bool:
+        mapping = self.described_mapping
         mode = self._text("CLERKSYNC_DELETE_MODE") or mapping.deletion
         if mode not in {"hard", "soft"}:
             raise InvalidSettingError("CLERKSYNC_DELETE_MODE must be hard or soft.")
@@ -129,11 +138,7 @@ class Settings:
                 "CLERKSYNC_DELETE_MODE is soft: the mapping must name a deleted_at "
                 "column, and the email may not be email_not_null."
             )
-        return mapping.with_deletion(soft=mode == "soft")
-
-    @property
-    def soft_delete(self) -> bool:
-        return self.mapping.deletion == "soft"
+        return mode == "soft"
 
     @property
     def default_tier(self) -> str:
