@@ -9,7 +9,14 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clerksync.custom_resource import answer, digest
+from clerksync.custom_resource import (
+    answer,
+    digest,
+    failed_id,
+    follows_failure,
+    is_way_back,
+    kept_id,
+)
 
 _PHYSICAL_ID: Final = "clerksync-schema"
 _DIGEST_ID: Final = "clerksync-function-settings"
@@ -26,14 +33,17 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     """
     if event["ResourceType"] == "Custom::Digest":
         value = digest(event["ResourceProperties"])
-        done = {"reason": "Digested.", "physical_id": _DIGEST_ID}
+        done = {"reason": "Digested.", "physical_id": kept_id(event, _DIGEST_ID)}
         answer(event, "SUCCESS", **done, data={"Digest": value})
         return
     failure = None if _needs_nothing(event) else _migrate_in_time(context)
-    if failure is None:
-        answer(event, "SUCCESS", reason="The schema is up.", physical_id=_PHYSICAL_ID)
+    reason = failure or "The schema is up."
+    if failure is None or is_way_back(event):
+        kept = kept_id(event, _PHYSICAL_ID)
+        answer(event, "SUCCESS", reason=reason, physical_id=kept)
     else:
-        answer(event, "FAILED", reason=failure, physical_id=_PHYSICAL_ID)
+        failed = failed_id(event, _PHYSICAL_ID)
+        answer(event, "FAILED", reason=reason, physical_id=failed)
 
 
 def _needs_nothing(event: Mapping[str, Any]) -> bool:
@@ -43,7 +53,9 @@ def _needs_nothing(event: Mapping[str, Any]) -> bool:
         return True
     name, version = _layer(event["ResourceProperties"])
     name_before, version_before = _layer(event.get("OldResourceProperties", {}))
-    return name == name_before and version < version_before
+    goes_back = name == name_before and version < version_before
+    # After a failure that stayed, a lower layer may come with other settings.
+    return goes_back and (is_way_back(event) or not follows_failure(event))
 
 
 def _layer(properties: Mapping[str, str]) -> tuple[str, int]:

@@ -103,6 +103,14 @@ def test_migration_is_called_again_when_what_it_does_changes() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["Migration", "FunctionSettings"])
+def test_no_stack_stays_behind_because_a_function_cannot_answer(name: str) -> None:
+    """Deleting what the migrate function answers for is left out: it has nothing to do,
+    and without a way out to CloudFormation it could not say so."""
+    assert RESOURCES[name]["DeletionPolicy"] == "Retain"
+    assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
 def test_whatever_changes_a_function_publishes_a_version() -> None:
     """SAM sees to code and text, the digest to parameters and the layer. It is in the
     function too: Lambda publishes none of a function that did not change."""

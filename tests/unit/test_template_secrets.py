@@ -136,9 +136,9 @@ def test_functions_may_read_their_secrets_and_nothing_else() -> None:
         '[{"Ref": "SecretPolicy"}]'
     }
     document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
-    denied, no_interfaces, statement, *optional = document["Statement"]
-    assert (denied["Effect"], denied["Action"]) == ("Deny", "logs:CreateLogGroup")
-    assert no_interfaces["Effect"] == "Deny"
+    no_group, no_other, no_interfaces, statement, *optional = document["Statement"]
+    assert (no_group["Effect"], no_group["Action"]) == ("Deny", "logs:CreateLogGroup")
+    assert {no_other["Effect"], no_interfaces["Effect"]} == {"Deny"}
     assert [choice["Fn::If"][0] for choice in optional] == [
         "HasDatabaseSecret",
         "HasSecretKeys",
@@ -171,6 +171,28 @@ def test_keys_of_ones_own_decrypt_secrets_and_nothing_else() -> None:
     via = statement["Condition"]["StringEquals"]["kms:ViaService"]
     names = {"AWS::URLSuffix": "amazonaws.com"}
     assert _text(via, **names) == "secretsmanager.eu-south-2.amazonaws.com"
+
+
+def test_functions_log_into_the_groups_of_their_stack_and_no_other() -> None:
+    """A group has two ARNs: its own, and that of its streams."""
+    document = RESOURCES["SecretPolicy"]["Properties"]["PolicyDocument"]
+    (denied,) = [s for s in document["Statement"] if "NotResource" in s]
+    assert denied["Effect"] == "Deny"
+    # AWSLambdaBasicExecutionRole, but for the group itself, which is denied everywhere.
+    assert denied["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    groups = {f["LoggingConfig"]["LogGroup"]["Ref"] for f in FUNCTIONS.values()}
+    names = {
+        group: _text(
+            RESOURCES[group]["Properties"]["LogGroupName"],
+            **{"AWS::StackName": "clerksync"},
+        )
+        for group in groups
+    }
+    of_account = "arn:aws:logs:eu-south-2:123456789012:log-group:"
+    left = {_text(arn, **names) for arn in denied["NotResource"]}
+    arns = {f"{of_account}{name}" for name in names.values()}
+    assert left == arns | {f"{arn}:*" for arn in arns}
+    assert f"{of_account}/aws/lambda/clerksync-webhook:*" in left
 
 
 def test_code_has_no_say_about_network_interfaces() -> None:

@@ -2,12 +2,16 @@
 
 import json
 import re
+from itertools import accumulate
 from uuid import UUID
 
 import pytest
 
 from clerksync.bulk_run import Report
-from tests.template import FUNCTIONS, RESOURCES, ROOT
+from tests.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
+
+# Seconds after the try before, https://docs.svix.com/retries.
+_TRIES = (0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 
 
 def test_failed_run_is_kept_and_not_repeated() -> None:
@@ -61,6 +65,25 @@ def test_alarms_and_dashboard_look_at_metrics_that_exist() -> None:
     lines = [line for w in widgets for line in w["properties"]["metrics"]]
     shown = {line[1] for line in lines if line[0] in {"clerksync", "."}}
     assert watched | shown - {"Throttles"} <= _emitted()
+
+
+@pytest.mark.parametrize("name", ["WebhookFailuresAlarm", "WebhookSignaturesAlarm"])
+def test_one_webhook_that_keeps_failing_raises_an_alarm(name: str) -> None:
+    """Where few users come, the endpoint may be dead for days with a delivery a day."""
+    alarm = RESOURCES[name]["Properties"]
+    assert (alarm["Statistic"], alarm["EvaluationPeriods"]) == ("Sum", 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    failures = sum(at < alarm["Period"] for at in accumulate(_TRIES))
+    assert alarm["Threshold"] == {"Ref": "WebhookFailures"}
+    assert TEMPLATE["Parameters"]["WebhookFailures"]["Default"] < failures
+
+
+def test_what_a_day_of_small_runs_puts_right_raises_an_alarm() -> None:
+    """With an incremental run every quarter of an hour, none finds much by itself."""
+    alarm = RESOURCES["DriftAlarm"]["Properties"]
+    assert (alarm["Statistic"], alarm["Period"]) == ("Sum", 24 * 3600)
+    assert alarm["EvaluationPeriods"] == 1
+    assert alarm["Threshold"] == {"Ref": "DriftThreshold"}
 
 
 def test_every_alarm_is_explained_and_tells_somebody() -> None:

@@ -26,8 +26,11 @@ _AT_DATABASE: Final = (
 )
 # Of one delivery, and of one run: every line that belongs to it has it.
 _IDS: Final = frozenset({"svix_id", "run_id"})
+# Modes that find what webhooks missed. The others are asked for by a person.
+_SCHEDULED: Final = frozenset({"full", "incremental"})
 
-logger: Final = Logger(service=_SERVICE)
+# Lambda's own filter takes a line whose timestamp it cannot read for INFO.
+logger: Final = Logger(service=_SERVICE, use_rfc3339=True)
 metrics: Final = Metrics(namespace="clerksync", service=_SERVICE)
 
 
@@ -58,13 +61,14 @@ def tell_run(report: Mapping[str, Any]) -> None:
 
 def count_run(report: Mapping[str, Any]) -> None:
     """The numbers of a bulk run as BulkSyncCreated and so on; how it ended, as
-    BulkSyncRunCompleted and so on. Of full runs, but not dry ones, also that they
-    completed, as BulkSyncFullRunCompleted, and as BulkSyncDrift what they put right."""
+    BulkSyncRunCompleted and so on. Of the runs of schedules, full and incremental, also
+    what they put right, as BulkSyncDrift, and that a full one completed, as
+    BulkSyncFullRunCompleted; neither of dry runs."""
     count(f"BulkSyncRun{report['status'].title()}")
-    if report["mode"] == "full" and not report["dry_run"]:
+    if report["mode"] in _SCHEDULED and not report["dry_run"]:
         drift = report["created"] + report["updated"] + report["deleted"]
         count("BulkSyncDrift", drift)
-        if report["status"] == "completed":
+        if report["mode"] == "full" and report["status"] == "completed":
             count("BulkSyncFullRunCompleted")
     for name, value in report.items():
         if type(value) is int:

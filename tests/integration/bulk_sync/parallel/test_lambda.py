@@ -224,7 +224,32 @@ def test_only_a_full_run_quietens_the_alarm_of_the_night(
     output = capsys.readouterr().out
     assert metric(output, "BulkSyncRunCompleted") == 1
     assert "BulkSyncFullRunCompleted" not in output
-    assert "BulkSyncDrift" not in output
+
+
+def test_what_an_incremental_run_puts_right_is_drift(
+    clerk: StubClerk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would hide from the full run of the night that no webhook comes."""
+    app.handler({}, None)
+    for clerk_id in sorted(shown(clerk))[:3]:
+        clerk.update_user(clerk_id, first_name="Renamed")
+    clerk.create_user(email="missed@example.com")
+    capsys.readouterr()
+    report = app.handler({"mode": "incremental"}, None)
+    assert (report["created"], report["updated"]) == (1, 3)
+    assert metric(capsys.readouterr().out, "BulkSyncDrift") == 4
+
+
+@pytest.mark.parametrize(
+    "event", [{"dry_run": True}, {"mode": "incremental", "dry_run": True}]
+)
+@pytest.mark.usefixtures("clerk")
+def test_a_dry_run_puts_nothing_right(
+    event: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it would do is in its report."""
+    assert app.handler(event, None)["created"]
+    assert "BulkSyncDrift" not in capsys.readouterr().out
 
 
 def test_the_numbers_of_the_report_are_metrics(
