@@ -128,7 +128,8 @@ def _check(found: Sequence[Misfit], mapping: TableMapping) -> None:
         )
         raise TableMisfitError(_OWN_MISFIT.format(said))
     said = " ".join(
-        f"Line {mapping.line_of(misfit.table, misfit.column)}: {misfit.reason}."
+        f"Line {mapping.line_of(misfit.table, misfit.column)}: {misfit.table}: "
+        f"{misfit.reason}."
         for misfit in found
     )
     raise TableMisfitError(_MISFIT.format(mapping.name, said))
