@@ -2,6 +2,7 @@
 
 from typing import Final, LiteralString
 
+from clerksync.errors import InvalidSettingError
 from clerksync.rate_limits import FUNCTION
 from clerksync.write_path import build
 from local.doctor.examination import Verdicts, ok, warning, wrong
@@ -9,6 +10,7 @@ from local.doctor.subject import Subject
 
 _ROLE: Final = "The role of DATABASE_URL"
 _ALL: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_OF_SOFTLY_DELETED: Final = ("SELECT", "INSERT", "UPDATE")
 # They are made with a user, and go by their foreign key.
 _OF_COMPANIONS: Final = ("SELECT", "INSERT")
 _OWN_TABLES: Final = {
@@ -23,6 +25,11 @@ _SCHEMAS: LiteralString = """
     FROM pg_namespace
     WHERE nspname = ANY (%(schemas)s)
 """
+_MAY_CREATE_SCHEMAS: LiteralString = """
+    SELECT has_database_privilege(current_database(), 'CREATE'),
+           quote_ident(current_database())
+"""
+_IS_THERE: LiteralString = "SELECT to_regclass(%(table)s) IS NOT NULL"
 _TEMPORARY: LiteralString = """
     SELECT has_database_privilege(current_database(), 'TEMPORARY'),
            quote_ident(current_database())
@@ -85,7 +92,8 @@ def rights(subject: Subject) -> Verdicts:
         yield problem
     if sound:
         yield ok(f"{_ROLE} has what is needed.")
-    yield from _warnings(subject)
+    yield from _for_migrate(subject)
+    yield from _row_security(subject)
 
 
 def _outside_tables(subject: Subject) -> Verdicts:
@@ -99,7 +107,8 @@ def _outside_tables(subject: Subject) -> Verdicts:
 
 def _on_tables(subject: Subject) -> Verdicts:
     of_application = [subject.target, *subject.companions]
-    wanted = [(subject.target, right) for right in _ALL]
+    of_target = _ALL if _deletes_rows(subject) else _OF_SOFTLY_DELETED
+    wanted = [(subject.target, right) for right in of_target]
     for table, companion in subject.companions.items():
         needed = _ALL if companion.is_rate_limits else _OF_COMPANIONS
         wanted += [(table, right) for right in needed]
@@ -120,13 +129,44 @@ def _on_tables(subject: Subject) -> Verdicts:
         yield wrong(_lacks("EXECUTE", f"FUNCTION {function}"))
 
 
-def _warnings(subject: Subject) -> Verdicts:
-    for schema, _, create in subject.rows(_SCHEMAS, {"schemas": [subject.schema]}):
+def _deletes_rows(subject: Subject) -> bool:
+    try:
+        return not subject.settings.soft_delete
+    except InvalidSettingError:
+        return True  # the check of the settings tells of it
+
+
+def _for_migrate(subject: Subject) -> Verdicts:
+    """What only migrate needs: another role may have it."""
+    schemas = subject.rows(_SCHEMAS, {"schemas": [subject.schema]})
+    for schema, _, create in schemas:
         if not create:
             yield warning(
                 f"{_ROLE} may not CREATE in schema {schema}, which clerksync migrate "
                 "needs: call that as another role, or let the schema's owner GRANT it."
             )
+    may_create, database = subject.row(_MAY_CREATE_SCHEMAS)
+    if not schemas and not may_create:
+        yield warning(
+            f"{_ROLE} may not make the schema {subject.schema}, which is not there and "
+            "which clerksync migrate needs: call that as another role, or let the "
+            f"database's owner GRANT CREATE ON DATABASE {database}."
+        )
+    if subject.mapping.rate_limits and not _has_buckets(subject):
+        pairs = {"tables": [subject.target], "privileges": ["REFERENCES"]}
+        for table, lacking in subject.rows(_LACKING, pairs):
+            yield warning(
+                f"{_ROLE} lacks {lacking} on {table}, which clerksync migrate needs "
+                "for rate_limits: call that as another role, or let its owner GRANT it."
+            )
+
+
+def _has_buckets(subject: Subject) -> bool:
+    table = subject.own_table("rate_limits")
+    return bool(subject.row(_IS_THERE, {"table": table})[0])
+
+
+def _row_security(subject: Subject) -> Verdicts:
     tables = [subject.target, *subject.companions, *map(subject.own_table, _OWN_TABLES)]
     for (table,) in subject.rows(_ROW_SECURITY, {"tables": tables}):
         yield warning(

@@ -44,20 +44,27 @@ async function poll() {
     failures = 0;
     tellConnection("live", "live");
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
     failures += 1;
     const kind = error instanceof Absence ? "not connected" : "failing";
-    tellConnection(kind, kind, `${error.message} Trying again.`);
+    tellConnection(kind, kind, `${wordsFor(error)} Trying again.`);
   }
+}
+
+/** A fault of the page's own is told as well: what comes next may be shown again. */
+function wordsFor(error) {
+  if (error instanceof Problem) return error.message;
+  console.error(error);
+  return `The page cannot show what there is: ${error.message}.`;
 }
 
 function take(news, search) {
   const before = state;
   const quiet = before === null || search !== shownSearch;
+  if (before === null && !news.state.stub) showNoActions();
+  show(news.state, { quiet, searching: search !== "" });
+  // Only what is shown is not asked for again.
   ({ state, tag } = news);
   shownSearch = search;
-  if (before === null && !state.stub) showNoActions();
-  show(state, { quiet, searching: search !== "" });
   if (!quiet) tellChanges(before.users, state.users);
   if (before === null) {
     document.body.dataset.mode = state.stub ? "stub" : "own";

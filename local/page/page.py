@@ -36,7 +36,7 @@ class Page:
     """
 
     def __init__(self, settings: Settings, stub: StubClerk | None = None) -> None:
-        self._self_syncs = SelfSyncs()
+        self._self_syncs = SelfSyncs(settings.mapping.key)
         self._reading = Reading(settings, stub, self._self_syncs, sign_in=SIGN_IN)
         self._actions = None if stub is None else Actions(settings, stub)
 

@@ -16,8 +16,10 @@ _KEPT: Final = 20
 class SelfSyncs:
     """The newest first; ids and statuses, nothing else of a user."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        """`key` is the column that holds the Clerk id, in the row that is answered."""
         self.changes = 0
+        self._key = key
         self._kept: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
     def newest(self) -> list[dict[str, Any]]:
@@ -50,7 +52,7 @@ class SelfSyncs:
                 "key": str(self.changes),
                 "at": round(time.time() * 1000),
                 "status": answer["statusCode"],
-                "user_id": (body.get("user") or {}).get("id"),
+                "user_id": (body.get("user") or {}).get(self._key),
                 "error": body.get("error"),
             }
         )

@@ -36,7 +36,7 @@ const COUNTED = [
 const LONGEST = 80;
 
 export const element = (id) => document.getElementById(id);
-export const shortId = (id) => `…${id.slice(-6)}`;
+export const shortId = (id) => `…${String(id).slice(-6)}`;
 export const nameOf = (user) => user.clerk?.name ?? user.row?.name ?? shortId(user.key);
 
 /** Everything in a state of the server. `quiet`: nothing of it is news. */

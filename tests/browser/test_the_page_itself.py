@@ -149,6 +149,20 @@ def test_a_database_that_is_away_is_said(
     desk.is_live()
 
 
+def test_a_state_that_cannot_be_shown_is_told_and_asked_for_again(
+    stub: Laptop, context: BrowserContext
+) -> None:
+    """A fault of the page's own does not end its asking."""
+    page = context.new_page()
+    page.route("**/page/state*", lambda route: route.fulfill(json={"stub": True}))
+    page.goto(stub.url)
+    expect(page.locator("#connection")).to_have_text("failing")
+    expect(page.get_by_role("alert")).to_contain_text("cannot show what there is")
+    page.unroute("**/page/state*")
+    Desk(page, stub.url).is_live()
+    expect(page.locator("#user-rows tr")).to_have_count(3)
+
+
 def test_an_empty_laptop_says_what_to_do_next(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -172,6 +172,10 @@ OTHERS: Final = (
         "who was not listed is not looked for",
         (_SWEEP, "if not candidates:", "if True:"),
     ),
+    _mutant(
+        "who is listed is forgotten to be skipped",
+        (_SWEEP, "AND s.skipped IS NOT NULL", "OR s.skipped IS NOT NULL"),
+    ),
     Mutant(
         "a swap is not released first",
         (

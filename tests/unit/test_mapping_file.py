@@ -102,6 +102,14 @@ def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
             'column "u" of "c" is named twice',
         ),
         (
+            (
+                '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "clerk"\n'
+                'updated_at = "u"'
+            ),
+            8,
+            'column "u" of "c" is named twice',
+        ),
+        (
             '[[companions]]\ntable = "c"\nkey = "u"\nreferences = "i"\nx = 1',
             12,
             "no .* x",
@@ -158,6 +166,62 @@ def test_a_table_that_is_described_wrongly_is_told_with_its_line(
     with pytest.raises(InvalidSettingError, match=reason) as refused:
         parse(GOOD.replace(old, new), name="mine")
     assert f"line {line}" in str(refused.value)
+
+
+NAMESAKES = """\
+[table]
+name = "people"
+key = "clerk"
+id = { column = "id", generate = "uuid4" }
+updated_at = "updated"
+rate_limits = true
+
+[columns]
+mail = "email"
+
+[columns.plan]
+from = "public_metadata.plan"
+
+[defaults]
+amount = 1
+
+[[companions]]
+table = "credits"
+key = "person"
+references = "number"
+id = { column = "id", generate = "cuid" }
+updated_at = "updated"
+values = { amount = 0 }
+
+[[companions]]
+table = "badges"
+key = "person"
+references = "clerk"
+[companions.id]
+column = "id"
+generate = "cuid"
+[companions.values]
+amount = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        ("people", {None: 2, "clerk": 3, "id": 4, "updated": 5, "mail": 9}),
+        ("people", {"plan": 11, "amount": 15, "number": 20, "unnamed": 2}),
+        ("credits", {None: 18, "person": 19, "id": 21, "updated": 22, "amount": 23}),
+        ("badges", {None: 26, "person": 27, "id": 30, "amount": 33, "clerk": 26}),
+        ("rate_limits", {None: 6, "tokens": 6}),
+        ("tiers", {None: 6, "capacity": 6}),
+    ],
+)
+def test_a_column_has_the_line_of_its_own_table(
+    table: str, lines: dict[str | None, int]
+) -> None:
+    """However often there are others of that name; what is not named, the table's."""
+    mapping = parse(NAMESAKES, name="mine")
+    assert {column: mapping.line_of(table, column) for column in lines} == lines
 
 
 @pytest.mark.parametrize("text", ["[table", "\x00", "[table]\nname =", "a = 1\na = 2"])

@@ -12,7 +12,12 @@ from clerksync.clerk_api import ClerkApi
 from clerksync.companions import restore_companions
 from clerksync.database import Database
 from clerksync.errors import UNBLOCK
-from clerksync.orphan_sweep import Sweep, note_unknown, sweep_orphans
+from clerksync.orphan_sweep import (
+    Sweep,
+    forget_skipped,
+    note_unknown,
+    sweep_orphans,
+)
 from clerksync.rate_limiter import limit_of
 from clerksync.run_ledger import Run, RunLedger
 from clerksync.settings import Settings
@@ -160,6 +165,8 @@ class BulkSteps:
         if not self.request.dry_run:
             restore_companions(setup.database, setup.users)
             note_unknown(setup.database, setup.users)
+            if not sweep.refused:
+                forget_skipped(self.run, setup.database, setup.users)
             report.write_ms += ms_since(began) - report.sweep_ms
 
     def tell(self, sweep: Sweep) -> None:

@@ -17,10 +17,6 @@ from clerksync.migrate import migrate
 from clerksync.observability import describe, logger
 from clerksync.settings import Settings
 
-_NO_RIGHT: Final = (
-    "The role of DATABASE_URL may not create tables and functions in the schema. Grant "
-    "it USAGE and CREATE on it, and REFERENCES on tables that were there."
-)
 _NAME_TAKEN: Final = (
     "A table of the application has the name of one of clerksync's. Name another "
     "schema in CLERKSYNC_SCHEMA."
@@ -33,9 +29,6 @@ _REFUSALS: Final = {
         "Another transaction holds a table, or another migration runs. End it."
     ),
     errors.QueryCanceled: "A statement of the migration took too long.",
-    errors.InsufficientPrivilege: _NO_RIGHT,
-    # What a search path says that leads nowhere.
-    errors.InvalidSchemaName: _NO_RIGHT,
     errors.DuplicateTable: _NAME_TAKEN,
 }
 

@@ -84,6 +84,10 @@ class SchemaOutdatedError(ClerksyncError):
     """The database is behind the code."""
 
 
+class LacksRightError(ClerksyncError):
+    """The role of DATABASE_URL may not do what a migration does."""
+
+
 class TableMisfitError(ClerksyncError):
     """A table was there before, and the write path cannot use it."""
 

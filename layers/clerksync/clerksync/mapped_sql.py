@@ -181,21 +181,10 @@ def _conditions(
 def _companions(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
     new, missing, forgotten = [], [], []
     for number, companion in enumerate(mapping.companions):
-        given = [*_own_id(companion.own_id), *_constants(companion.values)]
-        reference = sql.Identifier(f"reference_{number}")
-        parts = {
+        returned = sql.Identifier(f"reference_{number}")
+        reference = sql.SQL("w.{}").format(returned)
+        parts = _row_of(companion, reference, mapping, schema) | {
             "name": sql.Identifier(f"companion_{number}"),
-            "table": companion_table(companion, mapping, schema),
-            "key": sql.Identifier(companion.key),
-            "columns": _joined(
-                [sql.Identifier(companion.key), *(name for name, _ in given)]
-            ),
-            "values": _joined(
-                [
-                    sql.SQL("w.{}").format(reference),
-                    *(value for _, value in given),
-                ]
-            ),
             "reference": reference,
         }
         insert = sql.SQL(
@@ -205,7 +194,9 @@ def _companions(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]
         new.append(insert + sql.SQL(")"))
         missing.append(insert + sql.SQL(_once(companion)).format(**parts))
         if companion.is_rate_limits:
-            forget = "DELETE FROM {table} AS c WHERE c.{key} = ANY (_claimed);"
+            forget = (
+                "DELETE FROM {table} AS c WHERE c.{companion_key} = ANY (_claimed);"
+            )
             forgotten.append(sql.SQL(forget).format(**parts))
     joined = sql.SQL("").join
     return {
@@ -224,12 +215,12 @@ def _once(companion: Companion) -> LiteralString:
     if companion.is_rate_limits:
         return (
             " WHERE w.inserted OR NOT EXISTS ("
-            "SELECT FROM {table} AS c WHERE c.{key} = w.{reference})"
+            "SELECT FROM {table} AS c WHERE c.{companion_key} = {reference})"
             " ON CONFLICT DO NOTHING)"
         )
     return (
-        " WHERE w.{reference} IS NULL OR NOT EXISTS ("
-        "SELECT FROM {table} AS c WHERE c.{key} = w.{reference}))"
+        " WHERE {reference} IS NULL OR NOT EXISTS ("
+        "SELECT FROM {table} AS c WHERE c.{companion_key} = {reference}))"
     )
 
 
@@ -260,15 +251,26 @@ def companion_rows(
 ) -> Iterator[tuple[Companion, dict[str, sql.Composable]]]:
     """What it takes to make each companion's rows from rows `u` of the target table."""
     for companion in mapping.companions:
-        given = [*_own_id(companion.own_id), *_constants(companion.values)]
-        reference = sql.Identifier(companion.references)
-        columns = [sql.Identifier(companion.key), *(name for name, _ in given)]
-        values = [sql.SQL("u.{}").format(reference), *(value for _, value in given)]
-        parts = {
-            "table": companion_table(companion, mapping, schema),
-            "companion_key": sql.Identifier(companion.key),
-            "references": reference,
-            "columns": _joined(columns),
-            "values": _joined(values),
-        }
-        yield companion, parts
+        references = sql.Identifier(companion.references)
+        reference = sql.SQL("u.{}").format(references)
+        parts = _row_of(companion, reference, mapping, schema)
+        yield companion, parts | {"references": references}
+
+
+def _row_of(
+    companion: Companion, reference: sql.Composable, mapping: TableMapping, schema: str
+) -> dict[str, sql.Composable]:
+    """What is written, and where, when a row is made for `reference`."""
+    times = (companion.created_at, companion.updated_at)
+    written: list[tuple[sql.Composable, sql.Composable]] = [
+        (sql.Identifier(companion.key), reference),
+        *_own_id(companion.own_id),
+        *((sql.Identifier(name), sql.SQL("now()")) for name in times if name),
+        *_constants(companion.values),
+    ]
+    return {
+        "table": companion_table(companion, mapping, schema),
+        "companion_key": sql.Identifier(companion.key),
+        "columns": _joined(column for column, _ in written),
+        "values": _joined(value for _, value in written),
+    }

@@ -1,7 +1,7 @@
 """Mappings as people write them: TOML files, packaged here or named by a path."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -33,7 +33,11 @@ FOLDER: Final = resources.files("clerksync") / "mappings"
 # The write path quotes names: a keyword does no harm.
 _Name = Annotated[str, StringConstraints(pattern=r"^[\w$ -]+$", max_length=63)]
 _Constant = str | int | float | bool
+_ROLES: Final = ("key", "tier", "created_at", "updated_at", "deleted_at")
 _IMPERSONAL: Final = frozenset({"banned", "created_at", "updated_at", "locked"})
+
+_LinesOfNames = dict[tuple[str, str | None], int]
+"""By table and column; None is for the table itself."""
 
 
 class _Strict(BaseModel):
@@ -76,6 +80,8 @@ class _Companion(_Strict):
     key: _Name
     references: _Name
     id: _OwnId | None = None
+    created_at: _Name | None = None
+    updated_at: _Name | None = None
     values: dict[_Name, _Constant] = {}
 
 
@@ -125,18 +131,15 @@ def parse(text: str, *, name: str) -> TableMapping:
         first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         path = tuple(str(part) for part in first["loc"] if part != "[key]")
         raise _refusal(name, lines, path, _said(first, path, lines)) from None
-    mapping = _mapping(file, name, _names(lines, file))
+    mapping = _mapping(file, name, _lines_of_names(file, lines))
     for path, reason in problems(mapping):
         raise _refusal(name, lines, path, reason)
     return mapping
 
 
-def _mapping(file: _File, name: str, lines: Mapping[str, int]) -> TableMapping:
+def _mapping(file: _File, name: str, lines: _LinesOfNames) -> TableMapping:
     table = file.table
-    companions = [
-        Companion(c.table, c.key, c.references, c.values, _own_id(c.id))
-        for c in file.companions
-    ]
+    companions = [_companion(companion) for companion in file.companions]
     if table.rate_limits:
         buckets = Companion("rate_limits", "user_id", table.key, is_rate_limits=True)
         companions.insert(0, buckets)
@@ -157,6 +160,18 @@ def _mapping(file: _File, name: str, lines: Mapping[str, int]) -> TableMapping:
         companions=tuple(companions),
         name=name,
         lines=lines,
+    )
+
+
+def _companion(given: _Companion) -> Companion:
+    return Companion(
+        table=given.table,
+        key=given.key,
+        references=given.references,
+        values=given.values,
+        own_id=_own_id(given.id),
+        created_at=given.created_at,
+        updated_at=given.updated_at,
     )
 
 
@@ -195,20 +210,42 @@ def _refusal(name: str, lines: Lines, path: KeyPath, why: str) -> InvalidSetting
     return InvalidSettingError(f"Mapping {name}{where}: {why}.")
 
 
-def _names(lines: Lines, file: _File) -> dict[str, int]:
-    """Where each column and table is named."""
-    named = {path[-1]: number for path, number in lines.items()}
-    for role in ("name", "key", "tier", "created_at", "updated_at", "deleted_at"):
-        column = getattr(file.table, role)
-        if column is not None and ("table", role) in lines:
-            named[column] = lines["table", role]
-    if file.table.id is not None:
-        named[file.table.id.column] = lines.get(("table", "id"), 1)
+def _lines_of_names(file: _File, lines: Lines) -> _LinesOfNames:
+    """Where each table, and each column of it, is named first."""
+    found: _LinesOfNames = {}
+    for table, column, path in _names(file):
+        found.setdefault((table, column), lines.get(innermost(path, lines), 1))
+    return found
+
+
+def _names(file: _File) -> Iterator[tuple[str, str | None, KeyPath]]:
+    target = file.table.name
+    yield target, None, ("table", "name")
+    yield from _columns(file.table, target, ("table",))
+    for part in ("columns", "defaults"):
+        for column in getattr(file, part):
+            yield target, column, (part, column)
+    if file.table.rate_limits:
+        for ours in ("rate_limits", "tiers"):
+            yield ours, None, ("table", "rate_limits")
     for number, companion in enumerate(file.companions):
-        where = ("companions", str(number))
-        named[companion.table] = lines.get((*where, "table"), 1)
-        named.setdefault(companion.references, lines.get((*where, "references"), 1))
-    return named
+        table, where = companion.table, ("companions", str(number))
+        yield table, None, (*where, "table")
+        yield from _columns(companion, table, where)
+        for column in companion.values:
+            yield table, column, (*where, "values", column)
+        yield target, companion.references, (*where, "references")
+
+
+def _columns(
+    part: _Table | _Companion, table: str, where: KeyPath
+) -> Iterator[tuple[str, str, KeyPath]]:
+    """Those that have a role."""
+    for role in _ROLES:
+        if column := getattr(part, role, None):
+            yield table, column, (*where, role)
+    if part.id is not None:
+        yield table, part.id.column, (*where, "id", "column")
 
 
 DEFAULT: Final = load("default")

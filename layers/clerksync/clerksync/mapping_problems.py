@@ -93,7 +93,8 @@ def _of_column(column: Column, mapping: TableMapping) -> Iterator[str]:
 
 
 def _named_twice(companion: Companion) -> Iterator[str]:
-    names = [companion.key, *companion.values]
+    times = (companion.created_at, companion.updated_at)
+    names = [companion.key, *(name for name in times if name), *companion.values]
     if companion.own_id:
         names.append(companion.own_id.column)
     yield from sorted({name for name in names if names.count(name) > 1})

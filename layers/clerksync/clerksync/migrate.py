@@ -1,15 +1,16 @@
 """Bring the database schema up to this code: tables, then the write path."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from typing import LiteralString
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from clerksync import rate_limit_sql
 from clerksync.database import Database
-from clerksync.errors import TableMisfitError
+from clerksync.errors import LacksRightError, TableMisfitError
 from clerksync.mapping_file import DEFAULT, FOLDER
 from clerksync.table_fit import Misfit, misfits, target_misfits
 from clerksync.table_mapping import TableMapping, identifiers
@@ -31,6 +32,13 @@ _LEDGER = """
     )
 """
 
+# What Postgres says of a lacking right names tables and schemas, and no data.
+_LACKS_RIGHT = (
+    "The role of DATABASE_URL lacks a right: {said}. Grant it USAGE and CREATE on the "
+    "schema {schema}, or CREATE on the database where that schema is not there yet; "
+    "USAGE and REFERENCES where the users are, if that table was there before. Or "
+    "migrate as the role that owns what is there."
+)
 _OWN_MISFIT = (
     "{} Mend the table, or name another schema in CLERKSYNC_SCHEMA, or describe the "
     "table in a mapping (CLERKSYNC_MAPPING)."
@@ -62,10 +70,12 @@ def migrate(
     With `at_most`, in seconds, no statement lasts longer, and the database gives up
     on a client that has fallen silent for as long. A lock is waited for half of it, or
     20 seconds.
+
+    Raises TableMisfitError, or LacksRightError where the role may not do it.
     """
 
     def work(connection: psycopg.Connection) -> list[str]:
-        with connection.transaction():
+        with _lacking_rights_told(schema), connection.transaction():
             if at_most is not None:
                 connection.execute(_PATIENCE, {"ms": round(at_most * 1000)})
             connection.execute(_LOCK)
@@ -92,6 +102,19 @@ def migrate(
             return applied
 
     return database.run(work)
+
+
+@contextmanager
+def _lacking_rights_told(schema: str) -> Iterator[None]:
+    try:
+        yield
+    except errors.InsufficientPrivilege as error:
+        said = error.diag.message_primary or "permission denied"
+        raise LacksRightError(_LACKS_RIGHT.format(said=said, schema=schema)) from error
+    except errors.InvalidSchemaName as error:
+        # Without USAGE on it, a search path leads nowhere.
+        said = f"permission denied for schema {schema}"
+        raise LacksRightError(_LACKS_RIGHT.format(said=said, schema=schema)) from error
 
 
 def _apply_scripts(
@@ -130,7 +153,8 @@ def _check(found: Sequence[Misfit], mapping: TableMapping) -> None:
         )
         raise TableMisfitError(_OWN_MISFIT.format(said))
     said = " ".join(
-        f"Line {mapping.line_of(misfit.table, misfit.column)}: {misfit.reason}."
+        f"Line {mapping.line_of(misfit.table, misfit.column)}: {misfit.table}: "
+        f"{misfit.reason}."
         for misfit in found
     )
     raise TableMisfitError(_MISFIT.format(mapping.name, said))

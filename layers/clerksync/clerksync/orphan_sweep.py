@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -55,6 +55,27 @@ _NOTE_UNKNOWN: LiteralString = """
     WHERE s.clerk_id IS NULL AND NOT ({tells_age}) AND u.{key} ~ {clerk_id}
     ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
+"""
+# Who got no row is no orphan: whom the listing lacks is not skipped any more, but gone.
+_FORGET_SKIPPED: LiteralString = """
+    WITH gone AS MATERIALIZED (
+        SELECT s.clerk_id
+        FROM {sync_state} AS s
+        LEFT JOIN (
+            SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
+        ) AS l ON l.clerk_id = s.clerk_id
+        WHERE l.clerk_id IS NULL
+          AND s.skipped IS NOT NULL AND s.deleted_at IS NULL
+          AND s.synced_at < %(started_at)s
+          AND EXISTS (
+              SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
+          )
+        ORDER BY s.clerk_id COLLATE "C"
+        FOR UPDATE OF s
+    )
+    UPDATE {sync_state}
+    SET skipped = NULL
+    WHERE clerk_id = ANY (ARRAY(SELECT clerk_id FROM gone))
 """
 
 
@@ -123,6 +144,26 @@ def note_unknown(database: Database, users: UserTable) -> None:
     database.run_hashed(lambda connection: connection.execute(query))
 
 
+def forget_skipped(run: Run, database: Database, users: UserTable) -> None:
+    """Count nobody as skipped whom a complete listing lacked, and whom no door has met
+    since the walk began. Writes to no user and leaves no tombstone.
+
+    Only call it after a complete listing. Who is there all the same is noted again by
+    the next run.
+    """
+    query = sql.SQL(_FORGET_SKIPPED).format(**users.names)
+    parameters = _of_walk(run)
+    database.run_hashed(lambda connection: connection.execute(query, parameters))
+
+
+def _of_walk(run: Run) -> dict[str, Any]:
+    return {
+        "ends": run.run_id,
+        "run_id": run.walk_id,
+        "started_at": run.walk_began_at,
+    }
+
+
 def _tells_age(users: UserTable) -> sql.Composable:
     """An application's table may have no created_at, or rows without."""
     if users.mapping.created_at is None:
@@ -185,11 +226,7 @@ def _candidates(run: Run, database: Database, users: UserTable) -> list[str]:
         existed=sql.SQL(existed).format(**users.names),
         tells_age=_tells_age(users),
     )
-    parameters = {
-        "ends": run.run_id,
-        "run_id": run.walk_id,
-        "started_at": run.walk_began_at,
-    }
+    parameters = _of_walk(run)
 
     def work(connection: psycopg.Connection) -> list[str]:
         return [row[0] for row in connection.execute(query, parameters)]

@@ -189,7 +189,9 @@ def _why(column: Column, mapping: TableMapping) -> str | None:
 
 
 def _companion(companion: Companion) -> _Expected:
+    times = (companion.created_at, companion.updated_at)
     types: dict[str, Sequence[str] | None] = {companion.key: None}
+    types |= {name: _TIMES for name in times if name}
     types |= dict.fromkeys(companion.values)
     if companion.own_id and companion.own_id.generated != "database":
         types[companion.own_id.column] = _id_types(companion.own_id)

@@ -63,6 +63,9 @@ class Companion:
     own_id: OwnId | None = None
     is_rate_limits: bool = False
     """Ours: one row a user, which goes with a soft deletion too."""
+    created_at: str | None = None
+    updated_at: str | None = None
+    """Both are set when the row is made, and are the application's from then on."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,10 @@ class TableMapping:
     companions: tuple[Companion, ...] = ()
     name: str = "mapping"
     """How to tell a person which mapping this is."""
-    lines: Mapping[str, int] = field(default_factory=dict, compare=False, hash=False)
-    """Where in its file a table or column is named."""
+    lines: Mapping[tuple[str, str | None], int] = field(
+        default_factory=dict, compare=False, hash=False
+    )
+    """Where in its file a table (with None) or one of its columns is named."""
 
     @cached_property
     def email(self) -> str:
@@ -130,7 +135,7 @@ class TableMapping:
 
     def line_of(self, table: str, column: str | None) -> int:
         """Where its file names a column, or else the table."""
-        return self.lines.get(column or table, self.lines.get(table, 1))
+        return self.lines.get((table, column), self.lines.get((table, None), 1))
 
     def reader(self) -> Callable[[ClerkUser], tuple[Any, ...]]:
         """What gives id, version and the columns' values of a user, in their order.

@@ -91,6 +91,17 @@ def test_users_that_are_too_many_are_drift_as_well(cli: Cli, stub: StubClerk) ->
     assert "drift 1 more than at Clerk" in cli.text()
 
 
+def test_who_was_skipped_and_is_gone_is_no_drift(cli: Cli, stub: StubClerk) -> None:
+    """After a full run; no webhook told of it, and there never was a row."""
+    cli.sync()
+    stub.delete_user(min(set(stub.ids()) - shown(stub)), notify=False)
+    assert cli.status()["drift"] == -1
+    cli.sync()
+    status = cli.status()
+    assert (status["clerk_users"], status["drift"]) == (29, 0)
+    assert (status["skipped"], status["tombstones"]) == ({"no email": 1}, 0)
+
+
 def test_tombstones_and_odd_rows_are_told(
     cli: Cli, stub: StubClerk, connection: psycopg.Connection
 ) -> None:

@@ -66,3 +66,13 @@ def test_a_deleted_user_is_a_tombstone(application: Application, page: Laptop) -
     assert application.notify("user.deleted", user) == "deleted"
     assert page.user(user)["standing"] == "deleted"
     assert page.state()["counts"]["table"] == 0
+
+
+def test_a_self_sync_is_told_with_the_clerk_id(
+    application: Application, page: Laptop
+) -> None:
+    """Not with the table's own id, which may be a number."""
+    user = application.clerk.create_user(email="noor@example.com", notify=False)["id"]
+    assert page.self_sync(application.clerk.session_token(user)) == 200
+    (told,) = page.state()["self_syncs"]
+    assert (told["status"], told["user_id"]) == (200, user)

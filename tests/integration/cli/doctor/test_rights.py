@@ -8,7 +8,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.doors import assert_tells_nothing_private
 from tests.integration.cli.doctor.examining import Doctor
+from tests.terminal import clerksync_here
 
 pytestmark = pytest.mark.alters_schema
 
@@ -149,3 +151,77 @@ def test_row_level_security_is_told(
     assert "under the row-level security of users" in message
     execute(connection, "ALTER ROLE :role BYPASSRLS")
     assert doctor().of("rights") == [SOUND]
+
+
+def test_soft_deletion_needs_no_right_to_delete_users(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """It updates them; only their buckets go."""
+    execute(connection, "REVOKE DELETE ON users FROM :role")
+    assert doctor(CLERKSYNC_DELETE_MODE="soft").of("rights") == [SOUND]
+    assert "lacks DELETE on users" in doctor().one("rights")[1]
+
+
+def test_who_may_not_make_the_schema_cannot_migrate(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """A warning, until the schema is there or the role may make it."""
+    database = sql.Identifier(connection.info.dbname).as_string()
+    doctor.settings["CLERKSYNC_SCHEMA"] = "elsewhere"
+    (sound, (level, message)) = doctor().of("rights")
+    assert (sound, level) == (SOUND, "warning")
+    assert "may not make the schema elsewhere" in message
+    assert f"GRANT CREATE ON DATABASE {connection.info.dbname}" in message
+    execute(connection, f"GRANT CREATE ON DATABASE {database} TO :role")
+    assert doctor().of("rights") == [SOUND]
+    execute(connection, f"REVOKE CREATE ON DATABASE {database} FROM :role")
+    execute(connection, "CREATE SCHEMA elsewhere AUTHORIZATION :role")
+    assert doctor().of("rights") == [SOUND]
+
+
+def test_who_may_not_refer_to_the_users_cannot_make_their_buckets(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """A warning as long as rate_limits is not there."""
+    assert doctor().of("rights") == [SOUND]
+    connection.execute("DROP TABLE rate_limits")
+    (sound, (level, message)) = doctor().of("rights")
+    assert (sound, level) == (SOUND, "warning")
+    assert "lacks REFERENCES on users, which clerksync migrate needs" in message
+    execute(connection, "GRANT REFERENCES (id) ON users TO :role")
+    assert doctor().of("rights") == [SOUND]
+
+
+@pytest.mark.parametrize(
+    ("schema", "statement", "lacking"),
+    [
+        ("elsewhere", "SELECT 1", "permission denied for database clerksync_test_"),
+        (
+            "public",
+            "REVOKE CREATE ON SCHEMA public FROM :role",
+            "permission denied for schema public",
+        ),
+        (
+            "public",
+            "REVOKE USAGE, CREATE ON SCHEMA public FROM :role",
+            "permission denied for schema public",
+        ),
+        ("public", "DROP TABLE rate_limits", "permission denied for table users"),
+    ],
+)
+def test_migrate_names_the_right_that_is_lacking(
+    doctor: Doctor,
+    connection: psycopg.Connection,
+    schema: str,
+    statement: str,
+    lacking: str,
+) -> None:
+    """And all that it needs; the role itself it does not name."""
+    execute(connection, statement)
+    settings = doctor.settings | {"CLERKSYNC_SCHEMA": schema}
+    done = clerksync_here("migrate", cwd=doctor.folder, **settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"The role of DATABASE_URL lacks a right: {lacking}" in done.stderr
+    for needed in (f"CREATE on the schema {schema}", "on the database", "REFERENCES"):
+        assert needed in done.stderr
+    assert_tells_nothing_private(done.stderr, "somebody")
