@@ -173,8 +173,8 @@ OTHERS: Final = (
         (_SWEEP, "if not candidates:", "if True:"),
     ),
     _mutant(
-        "who is listed is forgotten to be skipped",
-        (_SWEEP, "AND s.skipped IS NOT NULL", "OR s.skipped IS NOT NULL"),
+        "who was skipped is gone without a proof",
+        (_SWEEP, "if clerk_id not in known]", "]"),
     ),
     Mutant(
         "a swap is not released first",

@@ -154,8 +154,7 @@ def _unlike_version(
     elif seen.row is None:
         if not policy.require_email or all(row["email"] for row in candidates):
             yield f"{person.id} has no row, and has an email or needs none"
-        # Who has left is no longer skipped, once a full run has seen that.
-        if seen.skipped is None and person.alive:
+        if seen.skipped is None:
             yield f"{person.id} has no row, and nothing says why"
     elif not any(_is_version(seen, row, person.id, clerk) for row in candidates):
         yield f"{person.id} at {seen.version}: {_unlike(seen.row, candidates[-1])}"

@@ -166,7 +166,12 @@ class BulkSteps:
             restore_companions(setup.database, setup.users)
             note_unknown(setup.database, setup.users)
             if not sweep.refused:
-                forget_skipped(self.run, setup.database, setup.users)
+                forget_skipped(
+                    self.run,
+                    database=setup.database,
+                    users=self.users,
+                    clerk=self.clerk,
+                )
             report.write_ms += ms_since(began) - report.sweep_ms
 
     def tell(self, sweep: Sweep) -> None:

@@ -56,26 +56,20 @@ _NOTE_UNKNOWN: LiteralString = """
     ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
 """
-# Who got no row is no orphan: whom the listing lacks is not skipped any more, but gone.
-_FORGET_SKIPPED: LiteralString = """
-    WITH gone AS MATERIALIZED (
-        SELECT s.clerk_id
-        FROM {sync_state} AS s
-        LEFT JOIN (
-            SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
-        ) AS l ON l.clerk_id = s.clerk_id
-        WHERE l.clerk_id IS NULL
-          AND s.skipped IS NOT NULL AND s.deleted_at IS NULL
-          AND s.synced_at < %(started_at)s
-          AND EXISTS (
-              SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
-          )
-        ORDER BY s.clerk_id COLLATE "C"
-        FOR UPDATE OF s
-    )
-    UPDATE {sync_state}
-    SET skipped = NULL
-    WHERE clerk_id = ANY (ARRAY(SELECT clerk_id FROM gone))
+# Who got no row is no orphan, and may be gone all the same.
+_SKIPPED_UNLISTED: LiteralString = """
+    SELECT s.clerk_id
+    FROM {sync_state} AS s
+    LEFT JOIN (
+        SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
+    ) AS l ON l.clerk_id = s.clerk_id
+    WHERE l.clerk_id IS NULL
+      AND s.skipped IS NOT NULL AND s.deleted_at IS NULL
+      AND s.synced_at < %(started_at)s
+      AND EXISTS (
+          SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
+      )
+    ORDER BY s.clerk_id
 """
 
 
@@ -144,16 +138,24 @@ def note_unknown(database: Database, users: UserTable) -> None:
     database.run_hashed(lambda connection: connection.execute(query))
 
 
-def forget_skipped(run: Run, database: Database, users: UserTable) -> None:
-    """Count nobody as skipped whom a complete listing lacked, and whom no door has met
-    since the walk began. Writes to no user and leaves no tombstone.
+def forget_skipped(
+    run: Run, *, database: Database, users: UserTable, clerk: ClerkApi
+) -> None:
+    """Leave tombstones for those without a row whom a complete listing lacked and whom
+    Clerk, asked by id, does not know: nobody else would ever take back that they were
+    skipped. Spares whom any door has met since the walk began.
 
-    Only call it after a complete listing. Who is there all the same is noted again by
-    the next run.
+    Only call it after a complete listing. Raises what Clerk raises.
     """
-    query = sql.SQL(_FORGET_SKIPPED).format(**users.names)
-    parameters = _of_walk(run)
-    database.run_hashed(lambda connection: connection.execute(query, parameters))
+    query = sql.SQL(_SKIPPED_UNLISTED).format(**users.names)
+    unlisted = database.run_hashed(
+        lambda connection: [row[0] for row in connection.execute(query, _of_walk(run))]
+    )
+    for start in range(0, len(unlisted), IDS_LIMIT):
+        batch = unlisted[start : start + IDS_LIMIT]
+        known = {user.id for user in clerk.users_by_id(batch)}
+        gone = [clerk_id for clerk_id in batch if clerk_id not in known]
+        users.delete(gone, unless_synced_since=run.walk_began_at)
 
 
 def _of_walk(run: Run) -> dict[str, Any]:
