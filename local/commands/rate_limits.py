@@ -89,10 +89,14 @@ def check_mapping(settings: Settings, *, tier: bool = False) -> None:
     mapping = settings.mapping
     if not mapping.rate_limits:
         fail(
-            f"Mapping {mapping.name} has no rate limits: say rate_limits = true in it."
+            f"Mapping {mapping.name} has no rate limits: say rate_limits = true in its "
+            "[table], if it is a preset in a copy of it (docs/mapping.md)."
         )
     if tier and mapping.tier is None:
-        fail(f"Mapping {mapping.name} names no tier column: all have the default tier.")
+        fail(
+            f"Mapping {mapping.name} names no tier column, and all have the default "
+            'tier: say tier = "…" in its [table] (docs/mapping.md).'
+        )
 
 
 def check_tier(opened: Database, settings: Settings, name: str) -> None:
@@ -116,8 +120,8 @@ def set_tier(
     before = _tier_of(opened, settings, clerk_id)
     if before is None:
         fail(
-            f"{clerk_id} is not in the table, and got no tier: run "
-            f"clerksync sync-user {clerk_id} --tier {name}."
+            f"{clerk_id} is not in the table, and got no tier. If Clerk knows that id, "
+            f"clerksync sync-user {clerk_id} --tier {name} makes the row."
         )
     if before != name:
         names = UserTable.from_settings(opened, settings).names

@@ -72,7 +72,7 @@ def schema(subject: Subject) -> Verdicts:
             f"The function {name} was dropped: DELETE FROM {ledger.as_string()} WHERE "
             f"name = '{name}'; then run clerksync migrate."
         )
-    newer = sorted(n for n in applied - scripts if n.endswith(".sql"))
+    newer = sorted(n for n in applied - _all_scripts() if n.endswith(".sql"))
     if newer:
         yield warning(
             f"The database is ahead of this code, by {', '.join(newer)}: use the newer "
@@ -80,14 +80,31 @@ def schema(subject: Subject) -> Verdicts:
         )
     elif not dropped:
         yield ok("It is up to date.")
+    if "default.sql" in applied - scripts:
+        yield from _left_behind(subject)
+
+
+def _left_behind(subject: Subject) -> Verdicts:
+    table = subject.own_table(DEFAULT.table)
+    (is_there,) = subject.row(_IS_THERE, {"table": table})
+    if is_there and table != subject.target:
+        yield warning(
+            f"{table} was made for the mapping default, and nobody keeps it up any "
+            "more: DROP it, if nothing needs it."
+        )
+
+
+def _all_scripts() -> set[str]:
+    """Those of every mapping."""
+    folder = resources.files("clerksync") / "migrations"
+    return {"default.sql"} | {e.name for e in folder.iterdir()}
 
 
 def _scripts(mapping: TableMapping) -> set[str]:
     """Those that `migrate` applies."""
-    folder = resources.files("clerksync") / "migrations"
-    scripts = {e.name for e in folder.iterdir() if e.name.endswith(".sql")}
-    if mapping == DEFAULT:
-        scripts.add("default.sql")  # makes the table that others have
+    scripts = {name for name in _all_scripts() if name.endswith(".sql")}
+    if mapping != DEFAULT:
+        scripts.remove("default.sql")  # makes the table that others have
     return scripts if mapping.rate_limits else scripts - {rate_limit_sql.SCRIPT}
 
 

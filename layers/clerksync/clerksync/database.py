@@ -9,7 +9,7 @@ from typing import Final, Self, TypeVar
 import psycopg
 from psycopg import conninfo, errors
 
-from clerksync.database_url import unknown_parameter
+from clerksync.database_url import parameter_complaint
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
 from clerksync.impatient_connection import ImpatientConnection
 from clerksync.settings import Settings
@@ -30,6 +30,7 @@ _COLLISIONS = (
 _MAX_ATTEMPTS = 5
 
 _NOT_MIGRATED = (
+    errors.InvalidColumnReference,  # a key that is not unique any more
     errors.InvalidSchemaName,
     errors.UndefinedColumn,
     errors.UndefinedFunction,
@@ -194,11 +195,8 @@ def _iam_token(given: dict[str, str]) -> str:
 
 def _reason(error: psycopg.Error) -> str:
     """What a person needs to know, without the user, host or password of the URL."""
-    if parameter := unknown_parameter(str(error)):
-        return (
-            f"DATABASE_URL has a parameter that Postgres's own library does not know: "
-            f"{parameter}. Take it out."
-        )
+    if complaint := parameter_complaint(str(error)):
+        return complaint
     if isinstance(error, psycopg.ProgrammingError):
         return "DATABASE_URL is not a Postgres URL (postgresql://user:…@host/database)."
     text = str(error)
@@ -220,6 +218,10 @@ _NOT_TRUSTED: Final = (
     "DATABASE_URL (?sslrootcert=FILE) or, where the network itself can be trusted, say "
     "?sslmode=require or ?sslmode=disable."
 )
+_NO_TLS: Final = (
+    "Postgres has no TLS, which DATABASE_URL asks for. Where the network itself can be "
+    "trusted, say ?sslmode=disable."
+)
 _REFUSED: Final = "Postgres refused user or password: check DATABASE_URL."
 _NONE_SUCH: Final = "Postgres has no such database or role: check DATABASE_URL."
 _FULL: Final = (
@@ -232,5 +234,6 @@ _REASONS: Final = (
     (("authentication failed", "no password"), _REFUSED),
     (("does not exist",), _NONE_SUCH),
     (("too many", "connection slots"), _FULL),
-    (("certificate", "does not support SSL", "SSL error"), _NOT_TRUSTED),
+    (("does not support SSL",), _NO_TLS),
+    (("certificate", "SSL error"), _NOT_TRUSTED),
 )

@@ -28,6 +28,7 @@ _OF_OTHERS: Final = frozenset(
 _UNKNOWN: Final = re.compile(
     r'invalid (?:URI query parameter|connection option):? "([\w.-]{1,40})"'
 )
+_WRONG: Final = re.compile(r"invalid (\w+) value:")
 
 
 def without_other_drivers_parameters(url: str) -> str:
@@ -43,7 +44,17 @@ def without_other_drivers_parameters(url: str) -> str:
     return f"{place}?{'&'.join(kept)}" if kept else place
 
 
-def unknown_parameter(libpq_message: str) -> str | None:
-    """The name of the parameter that libpq does not know, if that is its complaint."""
-    found = _UNKNOWN.search(libpq_message)
-    return found[1] if found else None
+def parameter_complaint(libpq_message: str) -> str | None:
+    """What is wrong with a parameter, if that is what libpq complains of: its name is
+    told, and no value."""
+    if found := _UNKNOWN.search(libpq_message):
+        return (
+            "DATABASE_URL has a parameter that Postgres's own library does not know: "
+            f"{found[1]}. Mend its spelling, or take it out."
+        )
+    if found := _WRONG.search(libpq_message):
+        return (
+            f"DATABASE_URL has a value for {found[1]} that Postgres's own library does "
+            "not know: mend its spelling."
+        )
+    return None

@@ -83,7 +83,7 @@ BEGIN
             HINT = 'Insert it, or run clerksync migrate.';
     END IF;
 
-    FOR _attempt IN 1 .. 2 LOOP
+    FOR _attempt IN 1 .. 9 LOOP
         UPDATE {buckets} AS b
         SET tokens = {available} - $2, refilled_at = greatest(b.refilled_at, _now)
         WHERE b.user_id = $1 AND {available} >= $2
@@ -96,6 +96,8 @@ BEGIN
 
         SELECT {available} INTO remaining FROM {buckets} AS b WHERE b.user_id = $1;
         IF FOUND THEN
+            -- Made by somebody else, or filled, since the UPDATE looked.
+            CONTINUE WHEN remaining >= $2;
             IF $2 <= _capacity AND _refill > 0 THEN
                 -- The next whole millisecond: until then, rounding may refuse.
                 retry_after_ms := least(

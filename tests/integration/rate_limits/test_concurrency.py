@@ -11,6 +11,7 @@ import pytest
 from clerksync.database import Database
 from clerksync.rate_limits import Decision, consume
 from tests.integration.rate_limits.buckets import Buckets
+from tests.interleaving import install_points, interleave
 from tests.tables import rows
 from tests.terminal import eventually
 
@@ -140,3 +141,24 @@ def test_a_deletion_that_comes_first_is_a_refusal_and_no_error(
             someone_waits(connection)
         assert waits.result(20) == Decision(False, 0, None)
     assert rows(connection, "rate_limits") == {}
+
+
+@pytest.mark.alters_schema
+@pytest.mark.usefixtures("buckets")
+def test_a_bucket_that_somebody_else_makes_meanwhile_is_taken_from(
+    database_url: str, connection: psycopg.Connection
+) -> None:
+    """Between looking for it and making it: nobody is refused by a full bucket."""
+    connection.execute("INSERT INTO users (id, tier) VALUES ('legacy-7', 'TEN')")
+    install_points(connection)
+    connection.execute(
+        "CREATE TRIGGER pause_looked AFTER UPDATE ON rate_limits FOR EACH STATEMENT"
+        " EXECUTE FUNCTION pause_here('looked')"
+    )
+    decisions: list[Decision] = []
+
+    def attempt(database: Database) -> None:
+        decisions.append(consume(database, "legacy-7"))
+
+    assert interleave(database_url, "looked", attempt, attempt)
+    assert sorted(d.remaining for d in decisions if d.allowed) == [8, 9]

@@ -46,3 +46,14 @@ def test_what_a_trigger_lacks_is_not_our_schema(
     )
     with pytest.raises(errors.UndefinedFunction, match="no_such_function"):
         users.upsert(a_user())
+
+
+@pytest.mark.alters_schema
+def test_a_key_that_is_not_unique_any_more_says_what_to_do(
+    users: UserTable, connection: psycopg.Connection
+) -> None:
+    """`migrate` then names the column."""
+    users.upsert(a_user())
+    connection.execute("ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE")
+    with pytest.raises(SchemaOutdatedError, match="migrate"):
+        users.upsert(a_user(version=1, first_name="New"))

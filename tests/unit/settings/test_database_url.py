@@ -1,7 +1,9 @@
 """DATABASE_URL as other drivers and their poolers want it."""
 
+import psycopg
 import pytest
 
+from clerksync.database_url import parameter_complaint
 from clerksync.settings import Settings
 
 URL = "postgresql://u:p%40ss@h:6543/db"
@@ -33,3 +35,20 @@ def test_a_connection_string_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -
     """Only a URL has parameters behind a question mark."""
     monkeypatch.setenv("DATABASE_URL", "host=h dbname=db user=u password=a?schema=b")
     assert Settings().database_url.endswith("password=a?schema=b")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [
+        ("sslmod=require", "does not know: sslmod"),
+        ("sslmode=hunter2", "has a value for sslmode"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_by_name(parameter: str, told: str) -> None:
+    """In libpq's own words, which hold the value; ours do not."""
+    with pytest.raises(psycopg.Error) as caught:
+        psycopg.connect(f"postgresql://127.0.0.1:1/db?{parameter}")
+    complaint = parameter_complaint(str(caught.value))
+    assert complaint is not None
+    assert told in complaint
+    assert "hunter2" not in complaint

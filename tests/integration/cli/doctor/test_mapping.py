@@ -132,3 +132,18 @@ def test_who_gets_no_row_by_the_mapping_is_not_told_to_change_a_setting(
     assert level == "warning"
     assert "by the mapping, no row may be without" in message
     assert "CLERKSYNC_REQUIRE_EMAIL" not in message
+
+
+def test_a_table_that_another_mapping_made_is_told(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """Somebody migrated before the mapping was named: the code is none the older."""
+    use("prisma", doctor, connection)
+    mapping = doctor.settings.pop("CLERKSYNC_MAPPING")
+    command(doctor, "migrate")
+    doctor.settings["CLERKSYNC_MAPPING"] = mapping
+    command(doctor, "migrate")
+    fine, left = doctor().of("schema")
+    assert fine == ("ok", "It is up to date.")
+    assert left[0] == "warning"
+    assert left[1].startswith('"clerksync"."users" was made for the mapping default')
