@@ -172,10 +172,6 @@ OTHERS: Final = (
         "who was not listed is not looked for",
         (_SWEEP, "if not candidates:", "if True:"),
     ),
-    _mutant(
-        "who was skipped is gone without a proof",
-        (_SWEEP, "if clerk_id not in known]", "]"),
-    ),
     Mutant(
         "a swap is not released first",
         (
@@ -266,6 +262,12 @@ OTHERS: Final = (
         (Edit(_EMAIL, "_losers := _losers || _more;", "_losers := _more;"),),
         test=_NOT_NULL,
         why="only where no row may be without an email",
+    ),
+    Mutant(
+        "who was skipped is gone without a proof",
+        (Edit(_SWEEP, "if clerk_id not in known]", "]"),),
+        test="tests/integration/bulk_sync/test_skipped_and_gone.py",
+        why="seldom does a listing lag behind for just those without an email",
     ),
     Mutant(
         "a walk is taken over once only",
