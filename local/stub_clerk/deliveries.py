@@ -85,7 +85,7 @@ class Sender:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._in_flight: set[http.client.HTTPConnection] = set()
+        self._in_flight: set[socket.socket | None] = set()
         self._closed = False
 
     def send(self, event: JSON, message_id: str | None = None) -> Delivery:
@@ -141,9 +141,9 @@ class Sender:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            for connection in self._in_flight:
+            for in_flight in filter(None, self._in_flight):
                 with suppress(OSError):  # it may have ended by itself meanwhile
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+                    in_flight.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(timeout=2)
 
@@ -203,12 +203,15 @@ class Sender:
         secure = url.scheme == "https"
         make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = make(url.hostname or "", url.port, timeout=_TIMEOUT_S)
+        in_flight: socket.socket | None = None
         try:
             connection.connect()
             with self._changed:
                 if self._closed:
                     raise ConnectionAbortedError("the stub is being closed")
-                self._in_flight.add(connection)
+                # The connection itself forgets it when an answer says close.
+                in_flight = connection.sock
+                self._in_flight.add(in_flight)
             target = f"{url.path or '/'}?{url.query}".rstrip("?")
             everything = headers | {
                 "Content-Type": "application/json",
@@ -220,5 +223,5 @@ class Sender:
             return response.status, kept
         finally:
             with self._changed:
-                self._in_flight.discard(connection)
+                self._in_flight.discard(in_flight)
             connection.close()
