@@ -18,6 +18,11 @@ _OTHERS: Final = """\
   an UPDATE, each a commit; in the end a DELETE for each user who was not listed.
 - `dlt`: its REST API source, pages of 500, merged by id. It deletes nobody.
 """
+_OF_A_MILLION: Final = """\
+What a user of a first load costs more at a million is Postgres's own work, on larger
+indexes and with checkpoints on the way: `copy`, which does nothing else, grows more.
+
+"""
 _WHO_AND_HOW: Final = f"""\
 - `clerksync`: the bulk sync function, in mode full unless `incremental` or `cleanup`
   stands beside it. `Prisma's table` is another target, described by the mapping
@@ -78,7 +83,8 @@ def million(*, size: int, rounds: int, folder: Path | None) -> None:
     small = size // 10
     results, facts = _measured([million_block(small), million_block(size)], rounds)
     goals = million_goals(results, small=small, large=size)
-    lines = _document(f"Bulk sync of {size:,} users", facts, goals, results)
+    title = f"Bulk sync of {size:,} users"
+    lines = _document(title, facts, goals, results, _OF_A_MILLION)
     if folder is not None:
         _write(folder / "bulk-sync-1m.md", lines)
 
