@@ -1,8 +1,11 @@
 """`clerksync demo`: the whole story through the real handlers, each step checked."""
 
 import os
+import signal
+import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 from rich.console import Console
@@ -24,6 +27,7 @@ def run_demo(console: Console) -> int:
     for name in [n for n in os.environ if n.startswith("CLERKSYNC_")]:
         del os.environ[name]
     with ExitStack() as stack:
+        interrupted = stack.enter_context(_interrupts_noted())
         stub = stack.enter_context(stub_stack(users=_USERS))
         url = os.environ["DATABASE_URL"]
         database = Database(lambda: url)
@@ -50,12 +54,35 @@ def run_demo(console: Console) -> int:
             orphan,
         ):
             act(stage)
+            # Where Python cannot raise, as in a finalizer, an interrupt is lost.
+            if interrupted.is_set():
+                raise KeyboardInterrupt
     seconds = time.monotonic() - began
     if stage.failures:
         console.print(f"\n[red]{stage.failures} checks went wrong.[/red]")
         return 1
     console.print(f"\n[green]All as it should be[/green], in {seconds:.1f} s.")
     return 0
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[threading.Event]:
+    """Whatever raises KeyboardInterrupt also sets the event."""
+    noted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        noted.set()
+        raise KeyboardInterrupt
+
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    raising = [k for k in kinds if signal.getsignal(k) is signal.default_int_handler]
+    for kind in raising:
+        signal.signal(kind, interrupt)
+    try:
+        yield noted
+    finally:
+        for kind in raising:
+            signal.signal(kind, signal.default_int_handler)
 
 
 def first_sync(stage: Stage) -> None:

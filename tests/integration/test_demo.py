@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,24 @@ def test_a_rule_that_is_broken_is_shown_and_ends_with_1(
     assert "checks went wrong" in shown.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("own_process")
+def test_an_interrupt_that_is_lost_ends_the_demo_after_the_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python prints and forgets one that it is told of in a finalizer."""
+
+    def lose(_: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("local.demo.first_sync", lose)
+    console = Console(file=io.StringIO(), width=100)
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(console)
+    assert isinstance(console.file, io.StringIO)
+    assert "2. " not in console.file.getvalue()
+
+
 def test_ctrl_c_in_mid_demo_ends_all_it_started(
     tmp_path: Path, temporary: Path
 ) -> None:
@@ -104,6 +123,6 @@ def test_ctrl_c_in_mid_demo_ends_all_it_started(
             assert len(databases(temporary)) == 1
             demo.tell(signal.SIGINT)
             demo.tell(signal.SIGCONT)
-            assert demo.wait() == 130
+            assert demo.wait() == 130, demo.output
         assert databases(temporary) == []
     assert "Traceback" not in demo.output
