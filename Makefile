@@ -59,10 +59,10 @@ bench: $(VENV)/bench $(DLT)/ready ## all numbers, measured anew; see make bench 
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 chaos: $(VENV)/dev ## faults of every kind, and what they cost; see make chaos CHAOS=--help
-	@$(BIN)/python -m chaos $(CHAOS)
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 load: $(VENV)/dev ## the webhook door from 1, 4 and 16 environments; see make load LOAD=--help
-	@$(BIN)/python -m chaos.load $(LOAD)
+	@$(BIN)/python -m tests.chaos.load $(LOAD)
 
 $(VENV)/local: requirements/local.txt pyproject.toml
 	@$(call install,$<)

@@ -30,7 +30,7 @@ from benchmarks.scenarios import (
 )
 from benchmarks.server import Server
 from benchmarks.stub_process import RENAMED, StubProcess, stub_process
-from local.embedded_postgres import embedded_postgres
+from local.stack.embedded_postgres import embedded_postgres
 
 TOO_LONG_SECONDS: Final = 20
 """Who has a longer run in the first round of a block has no second round."""

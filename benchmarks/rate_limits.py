@@ -6,10 +6,10 @@ from itertools import count
 from statistics import median
 from typing import Final
 
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from clerksync.rate_limits import consume
-from local.embedded_postgres import embedded_postgres
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write.rate_limits import consume
+from local.stack.embedded_postgres import embedded_postgres
 
 _ROUNDS: Final = 9
 _TURNS: Final = 400

@@ -11,9 +11,9 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.contenders.copy import COPY, TABLES
-from clerksync.database import Database
-from clerksync.mapping_file import load
-from clerksync.migrate import migrate
+from clerksync.mapping.file import load
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
 from tests.applications import TABLES as APPLICATION_TABLES
 
 # Where each row lies, and which transactions wrote and locked it last.

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import psycopg
 
-from clerksync.clerk_user import ClerkUser
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from clerksync.user_table import UserTable
-from local.embedded_postgres import embedded_postgres
+from clerksync.clerk.user import ClerkUser
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write.user_table import UserTable
+from local.stack.embedded_postgres import embedded_postgres
 
 _ROUNDS: Final = 5
 _USERS: Final = 400

@@ -12,19 +12,19 @@ from typing import Any
 
 from rich.console import Console
 
-from clerksync.bulk_run import BulkSyncRequest
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.database import Database
+from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.run import BulkSync
+from clerksync.clerk.api import BULK, ClerkApi
 from clerksync.errors import MissingSettingError
-from clerksync.migrate import migrate
 from clerksync.observability import logger
-from clerksync.reconcile import BulkSync
-from clerksync.settings import Settings
-from local.functions import close_connections, routes
-from local.gateway import Gateway
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.settings.environment import Settings
 from local.page import Page
 from local.progress import show_report, shown_progress
-from local.stack import (
+from local.stack.functions import close_connections, routes
+from local.stack.gateway import Gateway
+from local.stack.target import (
     STATE,
     LocalSettings,
     announced,

@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from clerksync.bulk_run import Report
+from clerksync.bulk.report import Report
 
 _LABELS = {
     "emails": "looking at users",

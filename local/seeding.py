@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from clerksync.clerk_api import API_VERSION, BULK, ClerkApi
-from clerksync.clerk_refusal import TryAgainError, refusal
+from clerksync.clerk.api import API_VERSION, BULK, ClerkApi
+from clerksync.clerk.rate_limit import RateLimiter, limit_of
+from clerksync.clerk.retry import TryAgainError, refusal
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidSettingError,
 )
-from clerksync.rate_limiter import RateLimiter, limit_of
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.stub_clerk.people import invented_names
 
 _TEST_KEY: Final = "sk_test_"

@@ -13,15 +13,15 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
-from clerksync.clerk_api import INTERACTIVE, ClerkApi
-from clerksync.database import Database
+from clerksync.clerk.api import INTERACTIVE, ClerkApi
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     MissingSettingError,
 )
-from clerksync.settings import Settings
-from clerksync.table_mapping import identifiers
+from clerksync.mapping.table import identifiers
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from local.progress import span
 
 _DAY_MS: Final = 86_400_000

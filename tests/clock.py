@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clerksync.clerk_api import ClerkApi
+from clerksync.clerk.api import ClerkApi
 
 
 def recorded_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -17,7 +17,7 @@ def recorded_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(ClerkApi, "_sleep", wait)
     clock = SimpleNamespace(monotonic=lambda: 1000 + sum(waits))
-    monkeypatch.setattr("clerksync.rate_limiter.time", clock)
+    monkeypatch.setattr("clerksync.clerk.rate_limit.time", clock)
     return waits
 
 
@@ -27,7 +27,7 @@ class RunClock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._ahead = 0.0
         clock = SimpleNamespace(monotonic=self.now)
-        monkeypatch.setattr("clerksync.clerk_api.time", clock)
+        monkeypatch.setattr("clerksync.clerk.api.time", clock)
 
     def now(self) -> float:
         return time.monotonic() + self._ahead

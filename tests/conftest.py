@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from clerksync.database import Database
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from tests.postgres import new_database, postgres_server
 
 # How long an example takes tells of the machine, not of the code.

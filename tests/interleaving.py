@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from clerksync.database import Database
+from clerksync.postgres.database import Database
 
 Work = Callable[[Database], object]
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import urllib3
 
-from clerksync.settings import Settings
-from local.functions import close_connections, routes
-from local.gateway import Gateway
+from clerksync.settings.environment import Settings
 from local.page import Page
-from local.stack import LocalSettings
+from local.stack.functions import close_connections, routes
+from local.stack.gateway import Gateway
+from local.stack.target import LocalSettings
 from local.stub_clerk import StubClerk
 from tests.doors import forget_settings
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clerksync.clerk_user import ClerkUser, parse_user
+from clerksync.clerk.user import ClerkUser, parse_user
 from local.stub_clerk import StubClerk
 
 EPOCH_MS = 1_767_614_400_000

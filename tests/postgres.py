@@ -9,9 +9,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from local.embedded_postgres import embedded_postgres
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from local.stack.embedded_postgres import embedded_postgres
 
 _numbers = count()
 

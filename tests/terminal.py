@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from clerksync.observability import logger
 from local.cli import app
-from local.functions import close_connections
+from local.stack.functions import close_connections
 
 COMMAND = str(Path(sys.executable).with_name("clerksync"))
 EVENTS = Path(__file__).parent.parent / "events"

@@ -23,8 +23,8 @@ from benchmarks.cold_start.emulator import Emulated, emulated
 from benchmarks.scenarios import ROOT
 from benchmarks.server import Server
 from benchmarks.stub_process import StubProcess, stub_process
-from local.embedded_postgres import embedded_postgres
-from local.functions import signed
+from local.stack.embedded_postgres import embedded_postgres
+from local.stack.functions import signed
 
 USERS: Final = 25
 _EVENTS: Final = ROOT / "events"

@@ -3,11 +3,11 @@
 import time
 
 from benchmarks.contenders.stopwatch import tell
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.fetch import fetch_windows
-from clerksync.outcome import Prepared
-from clerksync.settings import Settings
-from clerksync.windows import Windows
+from clerksync.bulk.fetch import fetch_windows
+from clerksync.bulk.windows import Windows
+from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.settings.environment import Settings
+from clerksync.write.outcome import Prepared
 
 
 def _work() -> dict[str, int]:

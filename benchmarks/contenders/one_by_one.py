@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from benchmarks.contenders.stopwatch import tell
-from clerksync.clerk_user import parse_page
+from clerksync.clerk.user import parse_page
 
 _PAGE: Final = 500
 

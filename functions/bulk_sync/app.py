@@ -5,12 +5,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clerksync.bulk_run import BulkSyncRequest, Progress, ignore
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.database import Database
-from clerksync.distributed_run import DistributedRun
+from clerksync.bulk.distributed_run import DistributedRun
+from clerksync.bulk.report import BulkSyncRequest, Progress, ignore
+from clerksync.bulk.run import BulkSync
+from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.doors.next_run import start_next_run
 from clerksync.errors import ClerksyncError
-from clerksync.next_run import start_next_run
 from clerksync.observability import (
     count_failure,
     describe,
@@ -18,8 +18,8 @@ from clerksync.observability import (
     logger,
     tell_run,
 )
-from clerksync.reconcile import BulkSync
-from clerksync.settings import Settings
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from clerksync.time_limit import time_limit
 
 # For what is on its way when the time is over: a page, a batch, the ledger.

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clerksync.custom_resource import (
+from clerksync.doors.cloudformation import (
     answer,
     digest,
     failed_id,
@@ -84,7 +84,7 @@ def _migrate_in_time(context: Any) -> str | None:
 
 def _migrate(seconds: float) -> str | None:
     try:
-        from clerksync.deployment import bring_schema_up  # noqa: PLC0415 - see the top
+        from clerksync.doors.deploy_migration import bring_schema_up  # noqa: PLC0415 - see the top
     except ImportError as error:
         missing = error.name or str(error).partition("\n")[0]
         return (

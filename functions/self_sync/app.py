@@ -5,16 +5,16 @@ What is stored is what Clerk's API says, never what the browser says.
 
 from pydantic import BaseModel, Field, ValidationError
 
-from clerksync.clerk_api import INTERACTIVE, ClerkApi
-from clerksync.clerk_user import parse_json
-from clerksync.database import Database
-from clerksync.ensure_user import row_of_synced, sync_user
+from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.session_token import SessionVerifier, find_token
+from clerksync.clerk.user import parse_json
+from clerksync.doors.ensure_user import row_of_synced, sync_user
+from clerksync.doors.http_api import Request, Response, http_door
 from clerksync.errors import ForbiddenError, InvalidPayloadError
-from clerksync.http_api import Request, Response, http_door
 from clerksync.observability import count, logger
-from clerksync.session_token import SessionVerifier, find_token
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.user_table import UserTable
 
 settings = Settings()
 database = Database.from_settings(settings)

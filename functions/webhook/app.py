@@ -3,24 +3,24 @@
 import time
 from collections.abc import Sequence
 
-from clerksync.clerk_user import ClerkUser
-from clerksync.database import Database
-from clerksync.deletion import delete_user
-from clerksync.errors import (
-    InvalidSettingError,
-    InvalidSignatureError,
-    MissingSettingError,
-)
-from clerksync.http_api import Request, Response, http_door
-from clerksync.observability import count, count_milliseconds, logger
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
-from clerksync.webhook_event import (
+from clerksync.clerk.user import ClerkUser
+from clerksync.clerk.webhook import (
     WebhookEvent,
     message_id,
     parse_event,
     verify_signature,
 )
+from clerksync.doors.http_api import Request, Response, http_door
+from clerksync.errors import (
+    InvalidSettingError,
+    InvalidSignatureError,
+    MissingSettingError,
+)
+from clerksync.observability import count, count_milliseconds, logger
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.deletion import delete_user
+from clerksync.write.user_table import UserTable
 
 settings = Settings()
 database = Database.from_settings(settings)
@@ -70,7 +70,7 @@ def apply(event: WebhookEvent) -> str:
 
 def ask_clerk(clerk_ids: Sequence[str]) -> list[ClerkUser]:
     """Only where no row may be without an email, and one moves on."""
-    from clerksync.clerk_api import INTERACTIVE, ClerkApi  # noqa: PLC0415 - seldom used
+    from clerksync.clerk.api import INTERACTIVE, ClerkApi  # noqa: PLC0415 - seldom used
 
     return ClerkApi(settings, INTERACTIVE).users_by_id(clerk_ids)
 

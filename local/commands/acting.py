@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from clerksync.clerk_user import is_clerk_id
-from clerksync.database import Database
+from clerksync.clerk.user import is_clerk_id
 from clerksync.errors import ClerksyncError, SchemaOutdatedError
-from clerksync.migrate import migrate as apply_migrations
-from clerksync.settings import Settings
-from local.stack import settings_in_environment
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate as apply_migrations
+from clerksync.settings.environment import Settings
+from local.stack.target import settings_in_environment
 
 ClerkId = Annotated[str, typer.Argument(metavar="ID", help="user_…")]
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from clerksync.errors import ClerksyncError, MissingSettingError
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.commands.acting import err, errors, fail, stack
-from local.functions import MODULES, handler, load_event, ready, signed
-from local.stack import has_own_settings, load_dotenv
+from local.stack.functions import MODULES, handler, load_event, ready, signed
+from local.stack.target import has_own_settings, load_dotenv
 from local.stub_clerk import StubClerk
 
 EventFile = Annotated[

@@ -11,7 +11,7 @@ from local.commands.acting import database, err, out, stack
 from local.doctor import CHECKS, Subject, examine
 from local.doctor.show import show_findings, show_summary
 from local.progress import shown_progress
-from local.stack import has_own_settings, load_dotenv
+from local.stack.target import has_own_settings, load_dotenv
 from local.status import look, show_status
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]

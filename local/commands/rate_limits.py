@@ -10,10 +10,10 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
-from clerksync.database import Database
-from clerksync.rate_limits import Decision, consume
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.rate_limits import Decision, consume
+from clerksync.write.user_table import UserTable
 from local.commands.acting import (
     ClerkId,
     check_id,

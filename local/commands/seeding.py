@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.commands.acting import errors, fail, out
 from local.progress import shown_progress
 from local.seeding import seed_users
-from local.stack import (
+from local.stack.target import (
     has_own_settings,
     load_dotenv,
     running_dev,

@@ -3,9 +3,9 @@
 import typer
 
 from local.commands.acting import errors, out
-from local.demo import run_demo
+from local.demo.story import run_demo
 from local.dev import run_dev
-from local.stack import load_dotenv
+from local.stack.target import load_dotenv
 
 
 def demo() -> None:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from clerksync.bulk_run import BulkSyncRequest
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.migrate import migrate as apply_migrations
-from clerksync.reconcile import BulkSync
+from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.run import BulkSync
+from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.schema.migrate import migrate as apply_migrations
 from local.commands.acting import (
     ClerkId,
     check_id,

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from local.functions import handler
 from local.progress import shown_progress
+from local.stack.functions import handler
 from local.stub_clerk import StubClerk
 
 _ROW = """

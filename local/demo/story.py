@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 from rich.console import Console
 
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from local.demo_stage import Stage
-from local.functions import close_connections, routes
-from local.gateway import Gateway
-from local.stack import stub_stack
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from local.demo.stage import Stage
+from local.stack.functions import close_connections, routes
+from local.stack.gateway import Gateway
+from local.stack.target import stub_stack
 
 _USERS = 1_000
 

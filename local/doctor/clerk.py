@@ -6,7 +6,7 @@ from typing import Final
 
 import urllib3
 
-from clerksync.clerk_api import PAGE_LIMIT
+from clerksync.clerk.api import PAGE_LIMIT
 from local.doctor.clocks import compared
 from local.doctor.examination import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject

@@ -6,7 +6,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from clerksync.tls import is_here
+from clerksync.postgres.tls import is_here
 from local.doctor.clocks import compared
 from local.doctor.examination import Verdict, Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject

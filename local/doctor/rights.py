@@ -3,8 +3,8 @@
 from typing import Final, LiteralString
 
 from clerksync.errors import InvalidSettingError
-from clerksync.rate_limits import FUNCTION
-from clerksync.write_path import build
+from clerksync.write.rate_limits import FUNCTION
+from clerksync.write.sql_functions import build
 from local.doctor.examination import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
 

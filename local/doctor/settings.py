@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from clerksync.errors import ClerksyncError
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.doctor.examination import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
 

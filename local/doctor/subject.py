@@ -7,15 +7,15 @@ from typing import Any, Final, LiteralString, Self
 
 from psycopg import sql
 
-from clerksync.clerk_api import ClerkApi, Instance, Patience
-from clerksync.database import Database
-from clerksync.settings import Settings
-from clerksync.table_mapping import (
+from clerksync.clerk.api import ClerkApi, Instance, Patience
+from clerksync.mapping.table import (
     Companion,
     TableMapping,
     companion_table,
     identifiers,
 )
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from local.progress import Advance
 
 # Somebody is waiting, and a failure that passes is no finding.

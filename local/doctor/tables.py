@@ -1,18 +1,17 @@
 """Checks of the tables, and of what they hold."""
 
-from importlib import resources
 from typing import Final, LiteralString
 
 import psycopg
 from psycopg import errors, sql
 
-from clerksync import rate_limit_sql
+from clerksync.bulk.run_ledger import RunLedger
 from clerksync.errors import SchemaOutdatedError
-from clerksync.mapping_file import DEFAULT
-from clerksync.run_ledger import RunLedger
-from clerksync.table_fit import Misfit, misfits
-from clerksync.table_mapping import TableMapping
-from clerksync.write_path import build
+from clerksync.mapping.file import DEFAULT
+from clerksync.schema import rate_limit_sql
+from clerksync.schema.migrate import TARGET_TABLE, all_scripts, scripts_of
+from clerksync.schema.table_fit import Misfit, misfits
+from clerksync.write.sql_functions import build
 from local.doctor.examination import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
 from local.progress import span
@@ -59,7 +58,7 @@ def mapping(subject: Subject) -> Verdicts:
 
 def schema(subject: Subject) -> Verdicts:
     """Everything that `migrate` brings is there, as this code has it."""
-    scripts = _scripts(subject.mapping)
+    scripts = {*scripts_of(subject.mapping)}
     functions = {f.name for f in build(subject.mapping, subject.schema).functions}
     ledger = sql.Identifier(subject.schema, "clerksync_migrations")
     applied = {name for (name,) in subject.rows(sql.SQL(_APPLIED).format(ledger))}
@@ -72,7 +71,7 @@ def schema(subject: Subject) -> Verdicts:
             f"The function {name} was dropped: DELETE FROM {ledger.as_string()} WHERE "
             f"name = '{name}'; then run clerksync migrate."
         )
-    newer = sorted(n for n in applied - _all_scripts() if n.endswith(".sql"))
+    newer = sorted(n for n in applied - {*all_scripts()} if n.endswith(".sql"))
     if newer:
         yield warning(
             f"The database is ahead of this code, by {', '.join(newer)}: use the newer "
@@ -80,7 +79,7 @@ def schema(subject: Subject) -> Verdicts:
         )
     elif not dropped:
         yield ok("It is up to date.")
-    if "default.sql" in applied - scripts:
+    if TARGET_TABLE in applied - scripts:
         yield from _left_behind(subject)
 
 
@@ -92,20 +91,6 @@ def _left_behind(subject: Subject) -> Verdicts:
             f"{table} was made for the mapping default, and nobody keeps it up any "
             "more: DROP it, if nothing needs it."
         )
-
-
-def _all_scripts() -> set[str]:
-    """Those of every mapping."""
-    folder = resources.files("clerksync") / "migrations"
-    return {"default.sql"} | {e.name for e in folder.iterdir()}
-
-
-def _scripts(mapping: TableMapping) -> set[str]:
-    """Those that `migrate` applies."""
-    scripts = {name for name in _all_scripts() if name.endswith(".sql")}
-    if mapping != DEFAULT:
-        scripts.remove("default.sql")  # makes the table that others have
-    return scripts if mapping.rate_limits else scripts - {rate_limit_sql.SCRIPT}
 
 
 def _limits_are_up_to_date(subject: Subject) -> bool:

@@ -3,14 +3,14 @@
 import base64
 from typing import Final
 
+from clerksync.clerk.session_token import public_key, rsa_keys
+from clerksync.clerk.webhook import verifier_of
 from clerksync.errors import (
     ClerkRequestError,
     ClerksyncError,
     ClerkUnavailableError,
     MissingSettingError,
 )
-from clerksync.session_token import public_key, rsa_keys
-from clerksync.webhook_event import verifier_of
 from local.doctor.examination import NEEDED_BY, Verdicts, ok, warning, wrong
 from local.doctor.settings import is_web_address
 from local.doctor.subject import Subject

@@ -9,12 +9,12 @@ from psycopg import sql
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import ValidationError
 
-from clerksync.database import Database
 from clerksync.errors import ClerksyncError
-from clerksync.settings import Settings
-from clerksync.table_mapping import identifiers
-from local.functions import MODULES
+from clerksync.mapping.table import identifiers
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from local.page.door import Answer, Event, as_json, refused
+from local.stack.functions import MODULES
 from local.stub_clerk import ClerkError, StubClerk
 
 _SET_TIER: Final = "UPDATE {users} AS u SET {tier} = %s WHERE {key} = %s AND {live}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from local.gateway import Handler
+from local.stack.gateway import Handler
 
 Event = Mapping[str, Any]
 Answer = dict[str, Any]

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from clerksync.settings import Settings
-from local.gateway import Routes
+from clerksync.settings.environment import Settings
 from local.page.acting import Actions
 from local.page.door import Answer, Event, guarded, refused
 from local.page.reading import Reading
 from local.page.self_syncs import SelfSyncs
+from local.stack.gateway import Routes
 from local.stub_clerk import StubClerk
 
 _FOLDER: Final = Path(__file__).parent

@@ -15,11 +15,11 @@ from urllib.parse import parse_qs
 
 import psycopg
 
-from clerksync.clerk_api import INTERACTIVE, ClerkApi
-from clerksync.clerk_user import is_clerk_id
-from clerksync.database import Database
+from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.user import is_clerk_id
 from clerksync.errors import ClerksyncError
-from clerksync.settings import Settings
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from local.page.door import Answer, Event, as_json, refused
 from local.page.self_syncs import SelfSyncs
 from local.page.tables import Tables

@@ -6,8 +6,8 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
-from local.gateway import Handler, Routes
 from local.page.door import Answer, Event
+from local.stack.gateway import Handler, Routes
 
 _PATHS: Final = ("/api/users/sync", "/api/user/sync")
 _KEPT: Final = 20

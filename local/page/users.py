@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from clerksync.clerk_user import ClerkUser, parse_user
+from clerksync.clerk.user import ClerkUser, parse_user
 from local.page.tables import USERS_SHOWN, Row, Tables
 from local.stub_clerk import StubClerk
 

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any, Final
 
-from local.gateway import Handler
+from local.stack.gateway import Handler
 
 _LAMBDA_SECONDS: Final = 300
 

@@ -12,8 +12,8 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from svix.webhooks import Webhook
 
 from clerksync.errors import InvalidSettingError, NotAuthenticatedError
-from local.custom_resource import answering
-from local.gateway import Handler, Routes
+from local.stack.cloudformation import answering
+from local.stack.gateway import Handler, Routes
 
 # By folder, and by logical id in template.yaml.
 MODULES: Final = {

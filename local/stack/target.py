@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from local.embedded_postgres import embedded_postgres
+from local.stack.embedded_postgres import embedded_postgres
 from local.stub_clerk import StubClerk
 
 STATE: Final = Path(".clerksync")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from local.embedded_postgres import embedded_postgres
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from local.stack.embedded_postgres import embedded_postgres
 from tests.browser.chromium import headless_chromium
 from tests.browser.desk import Desk
 from tests.laptop import Laptop, laptop

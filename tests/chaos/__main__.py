@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.machine import measured_by
-from chaos import bulk, doors, guards
-from chaos.clerk_faults import clerk_faults
-from chaos.database_faults import database_faults, may_mount
-from chaos.faults import Fault, network_faults
-from chaos.findings import Finding, table
-from chaos.kills import killed
-from chaos.rig import Rig, assembled
-from chaos.versions import versions
+from tests.chaos import bulk, doors, guards
+from tests.chaos.clerk_faults import clerk_faults
+from tests.chaos.database_faults import database_faults, may_mount
+from tests.chaos.faults import Fault, network_faults
+from tests.chaos.findings import Finding, table
+from tests.chaos.kills import killed
+from tests.chaos.rig import Rig, assembled
+from tests.chaos.versions import versions
 
 _RESULTS: Final = Path(__file__).parent / "results"
 _PARTS: Final = ("convergence", "doors", "bulk", "strangers")

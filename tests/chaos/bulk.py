@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from chaos.faults import Fault
-from chaos.findings import Finding
-from chaos.rig import Rig
+from tests.chaos.faults import Fault
+from tests.chaos.findings import Finding
+from tests.chaos.rig import Rig
 
 _COMMAND: Final = str(Path(sys.executable).with_name("clerksync"))
 _PATIENCE_SECONDS: Final = 240.0

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from chaos.environment import Answer, Environment
-from local.functions import signed
+from local.stack.functions import signed
 from local.stub_clerk import StubClerk
+from tests.chaos.environment import Answer, Environment
 
 JSON = dict[str, Any]
 
-_EVENTS: Final = Path(__file__).parents[1] / "events"
+_EVENTS: Final = Path(__file__).parents[2] / "events"
 # Svix waits five seconds, then five minutes. Here a second each time, or we would.
 _RETRY_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 60.0

@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chaos.faults import Fault
-from chaos.rig import Rig
 from local.stub_clerk import Fault as Spoilt
 from local.stub_clerk import StubRequest
+from tests.chaos.faults import Fault
+from tests.chaos.rig import Rig
 
 
 def clerk_faults() -> list[Fault]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from chaos.faults import SILENCE_SECONDS, Fault, repeatedly
-from chaos.rig import DATABASE, Rig
+from tests.chaos.faults import SILENCE_SECONDS, Fault, repeatedly
+from tests.chaos.rig import DATABASE, Rig
 
 _KILL_SESSIONS: Final = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"

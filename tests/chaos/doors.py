@@ -3,10 +3,10 @@
 import time
 from typing import Final
 
-from chaos.callers import Callers, Calls
-from chaos.faults import Fault
-from chaos.findings import LONGEST_SECONDS, Finding, statuses
-from chaos.rig import Rig
+from tests.chaos.callers import Callers, Calls
+from tests.chaos.faults import Fault
+from tests.chaos.findings import LONGEST_SECONDS, Finding, statuses
+from tests.chaos.rig import Rig
 
 _BEFORE_SECONDS: Final = 1.0
 # So long without a failure, and it has recovered.

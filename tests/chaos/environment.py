@@ -1,7 +1,8 @@
 """An execution environment: a process that has loaded the functions, and stays warm.
 
-`python -m chaos.environment` takes a line of JSON for each invocation and gives one for
-each answer. What the functions print, as Lambda's log gets it, goes to standard error.
+`python -m tests.chaos.environment` takes a line of JSON for each invocation and gives
+one for each answer. What the functions print, as Lambda's log gets it, goes to standard
+error.
 """
 
 import json
@@ -67,7 +68,7 @@ class Environment:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "chaos.environment"],
+                [sys.executable, "-m", "tests.chaos.environment"],
                 env=kept | {"LANG": "C.UTF-8"} | dict(self._settings),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from chaos.proxy import Proxy
-from chaos.rig import Rig
+from tests.chaos.proxy import Proxy
+from tests.chaos.rig import Rig
 
 # Longer than a webhook may take: nobody may wait for the end of it.
 SILENCE_SECONDS: Final = 12.0

@@ -7,15 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from chaos.bulk import BulkRun
-from chaos.certificates import Authority
-from chaos.environment import Answer, Environment
-from chaos.findings import LONGEST_SECONDS, Finding
-from chaos.proxy import Proxy
-from chaos.rig import Rig
 from local.stub_clerk import StubClerk
+from tests.chaos.bulk import BulkRun
+from tests.chaos.certificates import Authority
+from tests.chaos.environment import Answer, Environment
+from tests.chaos.findings import LONGEST_SECONDS, Finding
+from tests.chaos.proxy import Proxy
+from tests.chaos.rig import Rig
 
-_EVENTS: Final = Path(__file__).parents[1] / "events"
+_EVENTS: Final = Path(__file__).parents[2] / "events"
 _HERE: Final = "127.0.0.1"
 
 

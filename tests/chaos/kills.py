@@ -5,9 +5,9 @@ import threading
 import time
 from typing import Final, LiteralString
 
-from chaos.bulk import BulkRun, Outcome
-from chaos.findings import Finding
-from chaos.rig import DATABASE, Rig
+from tests.chaos.bulk import BulkRun, Outcome
+from tests.chaos.findings import Finding
+from tests.chaos.rig import DATABASE, Rig
 
 _AT_ONCE: Final = 2
 _PAGE_MS: Final = 50

@@ -17,14 +17,14 @@ from typing import Any, Final
 import psycopg
 
 from benchmarks.machine import measured_by
-from chaos.versions import versions
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from local.embedded_postgres import embedded_postgres
-from local.functions import signed
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from local.stack.embedded_postgres import embedded_postgres
+from local.stack.functions import signed
 from local.stub_clerk import StubClerk
+from tests.chaos.versions import versions
 
-_EVENTS: Final = Path(__file__).parents[1] / "events"
+_EVENTS: Final = Path(__file__).parents[2] / "events"
 _RESULTS: Final = Path(__file__).parent / "results" / "load.md"
 _WORKERS: Final = (1, 4, 16)
 _EVENTS_EACH: Final = 9_000
@@ -132,7 +132,7 @@ def measured(workers: int, count: int, url: str, folder: Path) -> Result:
 
 def _worker(file: Path, settings: JSON) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "chaos.load_worker", str(file)],
+        [sys.executable, "-m", "tests.chaos.load_worker", str(file)],
         env=os.environ | settings,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

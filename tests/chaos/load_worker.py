@@ -1,7 +1,8 @@
 """An execution environment that answers a file of requests, one after the other.
 
-`python -m chaos.load_worker FILE` says `ready`, waits for a line on standard input, and
-gives a line of JSON: of each request the status, and the seconds that it took.
+`python -m tests.chaos.load_worker FILE` says `ready`, waits for a line on standard
+input, and gives a line of JSON: of each request the status, and the seconds that it
+took.
 """
 
 import json

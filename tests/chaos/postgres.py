@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped] # comes with the embedded Postgres
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from local.embedded_postgres import embedded_postgres
+from local.stack.embedded_postgres import embedded_postgres
 
 _PATIENCE_SECONDS: Final = 60
 

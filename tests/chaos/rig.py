@@ -9,15 +9,15 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from chaos.audit import differences, half_done
-from chaos.callers import Callers, Changes
-from chaos.environment import Environment
-from chaos.postgres import Server, own_server
-from chaos.proxy import Proxy
-from chaos.secrets_manager import SecretsManager, secrets_manager
-from clerksync.database import Database
-from clerksync.migrate import migrate
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
 from local.stub_clerk import StubClerk
+from tests.chaos.audit import differences, half_done
+from tests.chaos.callers import Callers, Changes
+from tests.chaos.environment import Environment
+from tests.chaos.postgres import Server, own_server
+from tests.chaos.proxy import Proxy
+from tests.chaos.secrets_manager import SecretsManager, secrets_manager
 
 Seen = TypeVar("Seen")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chaos.proxy import Proxy
+from tests.chaos.proxy import Proxy
 from tests.doors import listening
 from tests.terminal import eventually
 

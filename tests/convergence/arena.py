@@ -15,12 +15,12 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from clerksync.bulk_run import BulkSyncRequest, Report
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.database import Database
+from clerksync.bulk.report import BulkSyncRequest, Report
+from clerksync.bulk.run import BulkSync
+from clerksync.clerk.api import BULK, ClerkApi
 from clerksync.observability import logger
-from clerksync.reconcile import BulkSync
-from clerksync.settings import Settings
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from local.stub_clerk import StubClerk
 from tests.clock import RunClock
 from tests.convergence.look import Look, look
@@ -34,15 +34,15 @@ _FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
 # happens between them.
 _PAGE: Final = 3
 _SIZES: Final = {
-    "clerk_api.PAGE_LIMIT": _PAGE,
-    "listing.PAGE_LIMIT": _PAGE,
-    "windows.PAGE_LIMIT": _PAGE,
-    "listing._OFFSET_OVERLAP": 1,
-    "windows._WORTH_HALVING": _PAGE,
-    "fetch._SMALLEST": _PAGE + 1,
-    "fetch._LARGEST": _PAGE + 1,
+    "clerk.api.PAGE_LIMIT": _PAGE,
+    "bulk.listing.PAGE_LIMIT": _PAGE,
+    "bulk.windows.PAGE_LIMIT": _PAGE,
+    "bulk.listing._OFFSET_OVERLAP": 1,
+    "bulk.windows._WORTH_HALVING": _PAGE,
+    "bulk.fetch._SMALLEST": _PAGE + 1,
+    "bulk.fetch._LARGEST": _PAGE + 1,
     # Clerk fails on purpose here: nobody has to wait until it is better.
-    "clerk_api._BACKOFF_SECONDS": 0.0002,
+    "clerk.api._BACKOFF_SECONDS": 0.0002,
 }
 _EMPTY: Final = (
     b"DELETE FROM users; DELETE FROM sync_state;"

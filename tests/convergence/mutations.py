@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 _LAYER: Final = "layers/clerksync/clerksync"
-_SQL: Final = f"{_LAYER}/user_table_sql.py"
-_EMAIL: Final = f"{_LAYER}/email_sql.py"
-_PARTS: Final = f"{_LAYER}/mapped_sql.py"
-_SWEEP: Final = f"{_LAYER}/orphan_sweep.py"
-_STEPS: Final = f"{_LAYER}/bulk_steps.py"
+_SQL: Final = f"{_LAYER}/write/user_table_sql.py"
+_EMAIL: Final = f"{_LAYER}/write/email_sql.py"
+_PARTS: Final = f"{_LAYER}/write/mapped_sql.py"
+_SWEEP: Final = f"{_LAYER}/bulk/orphan_sweep.py"
+_STEPS: Final = f"{_LAYER}/bulk/steps.py"
 _NOT_NULL: Final = "tests/integration/mapping"
 _INTERLEAVINGS: Final = "tests/integration/test_interleavings.py"
 
@@ -87,7 +87,7 @@ OTHERS: Final = (
     _mutant(
         "the clock is read after Clerk was asked",
         (
-            f"{_LAYER}/ensure_user.py",
+            f"{_LAYER}/doors/ensure_user.py",
             "users.upsert(user, confirmed_at=confirmed_at)",
             "users.upsert(user, confirmed_at=users.clock())",
         ),
@@ -146,7 +146,11 @@ OTHERS: Final = (
     ),
     _mutant(
         "a dry run commits",
-        (f"{_LAYER}/user_table.py", "force_rollback=dry_run", "force_rollback=False"),
+        (
+            f"{_LAYER}/write/user_table.py",
+            "force_rollback=dry_run",
+            "force_rollback=False",
+        ),
     ),
     _mutant(
         "a dry run deletes",
@@ -158,12 +162,12 @@ OTHERS: Final = (
     ),
     _mutant(
         "a lost connection is not made again",
-        (f"{_LAYER}/database.py", "or reconnected:", "or True:"),
+        (f"{_LAYER}/postgres/database.py", "or reconnected:", "or True:"),
     ),
     _mutant(
         "a failure is answered with 200",
         (
-            f"{_LAYER}/http_api.py",
+            f"{_LAYER}/doors/http_api.py",
             "response = Response(\n                500,",
             "response = Response(\n                200,",
         ),
@@ -273,7 +277,7 @@ OTHERS: Final = (
         "a walk is taken over once only",
         (
             Edit(
-                f"{_LAYER}/run_ledger.py",
+                f"{_LAYER}/bulk/run_ledger.py",
                 "AND (r.run_id = %(run_id)s",
                 "AND (false",
             ),

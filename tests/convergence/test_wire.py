@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.run_ledger import RunLedger
+from clerksync.bulk.run_ledger import RunLedger
+from clerksync.postgres.database import Database
 from tests.convergence.wire import Moment, Wire
 
 

@@ -16,8 +16,8 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from clerksync.clerk_user import parse_user
-from clerksync.user_table import UserTable
+from clerksync.clerk.user import parse_user
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import Fault, StubClerk
 from tests.doors import api_request, ask, ask_this_clerk, sample
 from tests.tables import rows

@@ -7,16 +7,16 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 
-from clerksync.clerk_api import INTERACTIVE, ClerkApi
-from clerksync.database import Database
+from clerksync.clerk.api import INTERACTIVE, ClerkApi
 from clerksync.errors import (
     ClerkUnavailableError,
     DatabaseUnreachableError,
     InvalidSettingError,
 )
-from clerksync.settings import Settings
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from clerksync.time_limit import time_limit
-from clerksync.user_table import UserTable
+from clerksync.write.user_table import UserTable
 from tests.doors import forget_settings
 from tests.people import a_user, user_id
 from tests.tables import locked, rows

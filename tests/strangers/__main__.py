@@ -14,9 +14,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from clerksync.database import Database
-from clerksync.migrate import migrate
-from local.embedded_postgres import embedded_postgres
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from local.stack.embedded_postgres import embedded_postgres
 from tests.strangers.asking import ask_as_odd_users, ask_as_strangers
 from tests.strangers.attacks import CARRIED, SIGNATURES, Attack, tokens
 from tests.strangers.stack import Stack, assembled

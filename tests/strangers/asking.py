@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 
 from tests.doors import untouched
-from tests.integration.webhook.door import PATH as WEBHOOK
+from tests.integration.functions.webhook.door import PATH as WEBHOOK
 from tests.strangers.requests import signed, strangers
 from tests.strangers.stack import Stack
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.doors import Answer, api_request, sign_by_hand
-from tests.integration.self_sync.door import ME, SYNC
-from tests.integration.self_sync.forged import FORGED
-from tests.integration.webhook.door import OTHER_SECRET, PATH
+from tests.integration.functions.self_sync.door import ME, SYNC
+from tests.integration.functions.self_sync.forged import FORGED
+from tests.integration.functions.webhook.door import OTHER_SECRET, PATH
 from tests.people import user_json
 from tests.strangers.stack import Stack
 

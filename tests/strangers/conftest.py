@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.database import Database
-from clerksync.reconcile import BulkSync
-from clerksync.settings import Settings
+from clerksync.bulk.run import BulkSync
+from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from tests.doors import forget_settings
 from tests.strangers.stack import Stack, assembled
 

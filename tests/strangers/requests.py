@@ -10,9 +10,9 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from local.stub_clerk.webhooks import signed_headers
 from tests.doors import api_request, sign_by_hand
-from tests.integration.self_sync.forged import FORGED
-from tests.integration.webhook.door import OTHER_SECRET
-from tests.integration.webhook.door import PATH as WEBHOOK
+from tests.integration.functions.self_sync.forged import FORGED
+from tests.integration.functions.webhook.door import OTHER_SECRET
+from tests.integration.functions.webhook.door import PATH as WEBHOOK
 from tests.people import user_id, user_json
 from tests.strangers.description import body_fields, routes
 from tests.strangers.stack import Stack

@@ -8,15 +8,15 @@ from typing import Any
 
 import psycopg
 
-from clerksync.rate_limiter import RateLimiter
-from clerksync.session_token import SessionVerifier
+from clerksync.clerk.rate_limit import RateLimiter
+from clerksync.clerk.session_token import SessionVerifier
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
 from local.stub_clerk import StubClerk
 from tests.doors import Answer, ask, assert_tells_nothing_private, log_on_stdout
-from tests.integration.self_sync.door import Door as SelfSyncDoor
-from tests.integration.webhook.door import PATH as WEBHOOK
-from tests.integration.webhook.door import Door as WebhookDoor
+from tests.integration.functions.self_sync.door import Door as SelfSyncDoor
+from tests.integration.functions.webhook.door import PATH as WEBHOOK
+from tests.integration.functions.webhook.door import Door as WebhookDoor
 from tests.strangers.description import assert_described
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from local.stub_clerk import Fault
 from tests.doors import UNREACHABLE, api_request
-from tests.integration.self_sync.door import ME, SYNC
-from tests.integration.webhook.door import PATH as WEBHOOK
+from tests.integration.functions.self_sync.door import ME, SYNC
+from tests.integration.functions.webhook.door import PATH as WEBHOOK
 from tests.people import user_json
 from tests.strangers.description import DESCRIPTION, routes, statuses
 from tests.strangers.stack import Stack

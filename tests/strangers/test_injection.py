@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from clerksync.bulk_run import BulkSyncRequest
-from clerksync.reconcile import BulkSync
+from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.run import BulkSync
 from tests.doors import api_request
-from tests.integration.self_sync.door import ME, SYNC
+from tests.integration.functions.self_sync.door import ME, SYNC
 from tests.people import user_id, user_json
 from tests.strangers.stack import Stack
 from tests.tables import rows

@@ -2,8 +2,8 @@
 
 import psycopg
 
-from clerksync.bulk_run import BulkSyncRequest
-from clerksync.reconcile import BulkSync
+from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.run import BulkSync
 from tests.people import user_id, user_json
 from tests.strangers.stack import Stack
 from tests.tables import rows

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from clerksync.bulk_run import BulkSyncRequest
-from clerksync.webhook_event import WebhookEvent, parse_event
+from clerksync.bulk.report import BulkSyncRequest
+from clerksync.clerk.webhook import WebhookEvent, parse_event
 from tests import openapi
 
 _FOLDER = Path(__file__).parents[2] / "events"

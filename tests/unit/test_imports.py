@@ -83,7 +83,7 @@ def test_nothing_random_is_drawn_from_what_a_snapshot_holds() -> None:
     but not the operating system's source."""
     drawn = {
         call
-        for path in ROOT.glob("layers/clerksync/clerksync/*.py")
+        for path in ROOT.glob("layers/clerksync/clerksync/**/*.py")
         for call in re.findall(r"\b(random|uuid)\.(\w+)", path.read_text("utf-8"))
     }
     assert drawn == {("random", "SystemRandom")}

@@ -75,7 +75,7 @@ def test_a_layer_with_a_package_missing_can_still_answer_cloudformation() -> Non
         "threading",
         "collections.abc",
         "typing",
-        "clerksync.custom_resource",
+        "clerksync.doors.cloudformation",
     }
     assert packages(answers) == set()
 

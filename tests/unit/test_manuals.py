@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from clerksync.bulk_run import Report
+from clerksync.bulk.report import Report
 
 _ROOT = Path(__file__).parents[2]
 _MANUALS = ("README.md", "docs/deploy.md", "docs/operations.md")
 _SOURCES = "".join(
     path.read_text("utf-8")
-    for pattern in ("layers/clerksync/clerksync/*.py", "functions/*/app.py")
+    for pattern in ("layers/clerksync/clerksync/**/*.py", "functions/*/app.py")
     for path in sorted(_ROOT.glob(pattern))
 )
 

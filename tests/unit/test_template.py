@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from clerksync.bulk_run import BulkSyncRequest
+from clerksync.bulk.report import BulkSyncRequest
 from tests.template import (
     FUNCTIONS,
     GLOBALS,
@@ -72,7 +72,9 @@ def test_webhook_answers_before_its_sender_gives_up() -> None:
 
 def test_environment_is_what_settings_read() -> None:
     """Every setting is declared, for `sam local`, and nothing that no one reads."""
-    source = (ROOT / "layers/clerksync/clerksync/settings.py").read_text("utf-8")
+    source = (ROOT / "layers/clerksync/clerksync/settings/environment.py").read_text(
+        "utf-8"
+    )
     read = set(re.findall(r'"((?:CLERK|DATABASE)[A-Z_]+)"', source))
     assert set(VARIABLES) == read | {"POWERTOOLS_SERVICE_NAME"}
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from tests.template import (
     FUNCTIONS,
     GLOBALS,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from clerksync.bulk_run import Report
+from clerksync.bulk.report import Report
 from tests.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
 
 # Seconds after the try before, https://docs.svix.com/retries.
@@ -35,7 +35,7 @@ def test_logs_of_a_function_end(name: str) -> None:
 
 def _emitted() -> set[str]:
     """The names of metrics that the code counts, as far as they can be read there."""
-    sources = [*ROOT.glob("layers/clerksync/clerksync/*.py")]
+    sources = [*ROOT.glob("layers/clerksync/clerksync/**/*.py")]
     sources += ROOT.glob("functions/*/app.py")
     text = "".join(path.read_text("utf-8") for path in sources)
     names = set(re.findall(r'count(?:_milliseconds)?\(\s*"(\w+)"', text))

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 # Whatever is there of these is timed; the first that is entered counts.
 _TARGETS: Final = {
-    "clerksync.secret:Secret._read": "secret",
+    "clerksync.settings.secret:Secret._read": "secret",
     "boto3:client": "secret",
     "botocore.client:BaseClient._make_api_call": "secret",
     "psycopg:connect": "connect",
-    "clerksync.impatient_connection:ImpatientConnection.connect": "connect",
+    "clerksync.postgres.impatient_connection:ImpatientConnection.connect": "connect",
     "urllib3.poolmanager:PoolManager.request": "clerk",
     "httpx:Client.send": "clerk",
     "urllib.request:urlopen": "clerk",

@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-from clerksync.bulk_run import BulkSyncRequest, Progress, Report, ignore
-from clerksync.clerk_api import ClerkApi, Patience
-from clerksync.database import Database
-from clerksync.reconcile import BulkSync
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
+from clerksync.bulk.report import BulkSyncRequest, Progress, Report, ignore
+from clerksync.bulk.run import BulkSync
+from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import StubClerk
 from tests.people import shown
 

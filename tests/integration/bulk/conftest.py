@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.database import Database
+from clerksync.postgres.database import Database
 from local.stub_clerk import StubClerk
 from tests.doors import ask_this_clerk
-from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk.bulk import Bulk
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubClerk]:
     """1,200 users are three pages of the listing."""
-    monkeypatch.setattr("clerksync.clerk_api._BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("clerksync.clerk.api._BACKOFF_SECONDS", 0.001)
     with StubClerk(users=1_200) as stub:
         ask_this_clerk(monkeypatch, stub)
         yield stub

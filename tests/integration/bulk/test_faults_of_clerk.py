@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from local.stub_clerk import Fault, StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk.bulk import Bulk
 from tests.people import shown
 from tests.tables import rows
 

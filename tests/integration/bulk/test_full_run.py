@@ -3,11 +3,11 @@
 import psycopg
 import pytest
 
-from clerksync.bulk_run import Report
-from clerksync.database import Database
+from clerksync.bulk.report import Report
 from clerksync.errors import DatabaseUnreachableError
+from clerksync.postgres.database import Database
 from local.stub_clerk import StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk, miss_two
+from tests.integration.bulk.bulk import Bulk, miss_two
 from tests.people import shown
 from tests.tables import footprint, rows
 

@@ -5,10 +5,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.bulk_run import BulkSyncRequest
+from clerksync.bulk.report import BulkSyncRequest
 from clerksync.errors import InvalidPayloadError
 from local.stub_clerk import StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk, miss_two
+from tests.integration.bulk.bulk import Bulk, miss_two
 from tests.people import shown
 from tests.tables import rows
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from clerksync.clerk_user import parse_user
-from clerksync.database import Database
-from clerksync.user_table import UserTable
+from clerksync.clerk.user import parse_user
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk.bulk import Bulk
 from tests.people import a_user, shown, user_id
 from tests.tables import rows
 

@@ -8,8 +8,8 @@ import pytest
 
 from local.stub_clerk import Fault, StubClerk
 from tests.doors import ask_this_clerk
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.walks import from_page
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.walks import from_page
 from tests.people import a_user, shown
 from tests.tables import rows
 from tests.terminal import Running, eventually

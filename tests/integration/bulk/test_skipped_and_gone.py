@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from local.stub_clerk import StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk.bulk import Bulk
 from tests.people import shown
 from tests.tables import rows
 

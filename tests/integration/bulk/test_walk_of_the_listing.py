@@ -5,7 +5,7 @@ import pytest
 
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import ask_this_clerk
-from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk.bulk import Bulk
 from tests.people import shown
 from tests.tables import rows
 

@@ -8,10 +8,9 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from clerksync.clerk_api import ClerkApi, Patience
-from clerksync.clerk_user import parse_user
-from clerksync.database import Database, Result, Work
-from clerksync.ensure_user import ensure_user
+from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.clerk.user import parse_user
+from clerksync.doors.ensure_user import ensure_user
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -21,8 +20,9 @@ from clerksync.errors import (
     NotAuthenticatedError,
     UnknownUserError,
 )
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database, Result, Work
+from clerksync.settings.environment import Settings
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import ask_this_clerk, untouched
 from tests.people import a_user, user_id

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from clerksync.observability import logger
-from clerksync.user_table import UserTable
-from local.demo import run_demo
+from clerksync.write.user_table import UserTable
+from local.demo.story import run_demo
 from tests.terminal import (
     Running,
     clerksync,

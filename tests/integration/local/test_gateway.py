@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import urllib3
 
-from local.functions import routes
-from local.gateway import Gateway
+from local.stack.functions import routes
+from local.stack.gateway import Gateway
 from tests.terminal import eventually
 
-SAMPLE = Path(__file__).parent.parent.parent / "events" / "user_created.json"
+SAMPLE = Path(__file__).parents[3] / "events" / "user_created.json"
 ORIGIN = "http://localhost:5173"
 
 

@@ -9,8 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from clerksync.clerk_user import parse_user
-from clerksync.table_mapping import TableMapping
+from clerksync.clerk.user import parse_user
+from clerksync.mapping.table import TableMapping
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook

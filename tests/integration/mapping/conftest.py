@@ -9,10 +9,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from clerksync.database import Database
-from clerksync.mapping_file import load
-from clerksync.migrate import migrate
-from clerksync.session_token import SessionVerifier
+from clerksync.clerk.session_token import SessionVerifier
+from clerksync.mapping.file import load
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook

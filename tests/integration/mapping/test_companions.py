@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clerksync.companions import restore_companions
-from clerksync.database import Database
 from clerksync.errors import TableMisfitError
-from clerksync.mapping_file import parse
-from clerksync.migrate import migrate
-from clerksync.user_table import UserTable
+from clerksync.mapping.file import parse
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write.companions import restore_companions
+from clerksync.write.user_table import UserTable
 from tests.people import a_user, user_id
 
 pytestmark = pytest.mark.alters_schema

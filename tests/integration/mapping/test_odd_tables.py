@@ -6,15 +6,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.clerk_api import INTERACTIVE, ClerkApi
-from clerksync.clerk_user import ClerkUser, parse_user
-from clerksync.database import Database
-from clerksync.ensure_user import sync_user
+from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.user import ClerkUser, parse_user
+from clerksync.doors.ensure_user import sync_user
 from clerksync.errors import InvalidPayloadError
-from clerksync.mapping_file import parse
-from clerksync.migrate import migrate
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
+from clerksync.mapping.file import parse
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.settings.environment import Settings
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import StubClerk
 from tests.doors import ask_this_clerk, forget_settings
 from tests.people import a_user, user_id, user_json

@@ -10,8 +10,8 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from clerksync.database import Database
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
+from clerksync.postgres.database import Database
 
 PRIVATE = ("somebody", "correct-horse", "db.example.invalid", "127.0.0.1", "customers")
 

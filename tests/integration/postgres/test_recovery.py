@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clerksync.database import Database
 from clerksync.errors import DatabaseUnreachableError
+from clerksync.postgres.database import Database
 from tests.tables import rows
 
 

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from clerksync.database import Database
 from clerksync.errors import DatabaseUnreachableError
+from clerksync.postgres.database import Database
 
 _SSL_REQUEST = 80877103
 

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 
-from clerksync.database import Database
 from clerksync.errors import TableMisfitError
-from clerksync.mapping_file import parse
-from clerksync.migrate import migrate
+from clerksync.mapping.file import parse
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
 
 MAPPING = """\
 [table]

@@ -3,11 +3,11 @@
 import psycopg
 import pytest
 
-from clerksync.database import Database
 from clerksync.errors import TableMisfitError
-from clerksync.mapping_file import DEFAULT, parse
-from clerksync.migrate import migrate
-from tests.integration.mapping.people import MAPPING, make_tables, refusal
+from clerksync.mapping.file import DEFAULT, parse
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from tests.integration.schema.people import MAPPING, make_tables, refusal
 
 pytestmark = pytest.mark.alters_schema
 

@@ -10,13 +10,13 @@ import pytest
 from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
-from clerksync import rate_limits
-from clerksync.database import Database
 from clerksync.errors import TableMisfitError
-from clerksync.mapping_file import DEFAULT
-from clerksync.migrate import migrate
-from clerksync.user_table import UserTable
-from clerksync.write_path import build
+from clerksync.mapping.file import DEFAULT
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write import rate_limits
+from clerksync.write.sql_functions import build
+from clerksync.write.user_table import UserTable
 from tests.people import a_user, user_id
 from tests.tables import rows
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.mapping_file import load, parse
-from clerksync.migrate import migrate
-from clerksync.table_fit import misfits
-from tests.integration.mapping.people import MAPPING, make_tables, refusal
+from clerksync.mapping.file import load, parse
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.schema.table_fit import misfits
+from tests.integration.schema.people import MAPPING, make_tables, refusal
 
 pytestmark = pytest.mark.alters_schema
 

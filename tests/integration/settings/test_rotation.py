@@ -6,14 +6,14 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from clerksync.clerk_api import BULK, INTERACTIVE, ClerkApi
-from clerksync.database import Database
+from clerksync.clerk.api import BULK, INTERACTIVE, ClerkApi
 from clerksync.errors import ClerkRequestError, DatabaseUnreachableError
-from clerksync.settings import Settings
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from functions.webhook import app
 from local.stub_clerk import StubClerk
 from tests.doors import forget_settings
-from tests.integration.webhook.door import OTHER_SECRET, Door, action
+from tests.integration.functions.webhook.door import OTHER_SECRET, Door, action
 from tests.secrets import KeptSecret, kept_secret, may_be_read_at_any_time
 
 NOWHERE = "postgresql://127.0.0.1:1/none"

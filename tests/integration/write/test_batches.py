@@ -5,8 +5,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from tests.people import a_user, user_id
 from tests.tables import footprint, rows
 

@@ -2,8 +2,8 @@
 
 import psycopg
 
-from clerksync.companions import restore_companions
-from clerksync.user_table import UserTable
+from clerksync.write.companions import restore_companions
+from clerksync.write.user_table import UserTable
 from tests.interleaving import start
 from tests.people import a_user, user_id
 from tests.tables import rows

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clerksync.copy_text import copy_lines
+from clerksync.write.copy_text import copy_lines
 
 # All that Postgres can hold: no NUL character, no lone surrogate.
 _CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

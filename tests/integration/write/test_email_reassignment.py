@@ -6,8 +6,8 @@ from itertools import permutations
 import psycopg
 import pytest
 
-from clerksync.clerk_user import ClerkUser
-from clerksync.user_table import UserTable
+from clerksync.clerk.user import ClerkUser
+from clerksync.write.user_table import UserTable
 from tests.people import a_user, user_id
 from tests.tables import emails, footprint
 

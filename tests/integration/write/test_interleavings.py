@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from clerksync.database import Database
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from tests.interleaving import POINTS, Work, install_points, interleave, start
 from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import emails, rows
@@ -171,7 +171,9 @@ def test_all_writers_lock_in_one_order(
     first: str,
 ) -> None:
     """A batch and a hand-over that both need users 1 and 2 wait, and never deadlock."""
-    monkeypatch.setattr("clerksync.database._MAX_ATTEMPTS", 1)  # a deadlock would show
+    monkeypatch.setattr(
+        "clerksync.postgres.database._MAX_ATTEMPTS", 1
+    )  # a deadlock would show
     users.upsert_many([a_user(1), a_user(2)])
 
     def batch(db: Database) -> object:
@@ -203,7 +205,9 @@ def test_who_is_not_known_yet_is_locked_in_the_same_order(
     Whoever locks only the rows that there are has the second one by now, and comes
     for the first one when the deletion has it.
     """
-    monkeypatch.setattr("clerksync.database._MAX_ATTEMPTS", 1)  # a deadlock would show
+    monkeypatch.setattr(
+        "clerksync.postgres.database._MAX_ATTEMPTS", 1
+    )  # a deadlock would show
     users.upsert(a_user(2))
 
     def hand_over(db: Database) -> object:
@@ -236,7 +240,7 @@ def test_batches_that_want_the_same_emails_never_deadlock(
         " WHEN (new.email = 'b@example.com') EXECUTE FUNCTION pause_here('between')"
     )
     collisions = (errors.SerializationFailure, errors.UniqueViolation)
-    monkeypatch.setattr("clerksync.database._COLLISIONS", collisions)
+    monkeypatch.setattr("clerksync.postgres.database._COLLISIONS", collisions)
     if known:
         users.upsert_many([a_user(n) for n in (1, 2, 3, 4)])
 

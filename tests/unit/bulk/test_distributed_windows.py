@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerksync.window_plan import WINDOWS_AT_MOST, PlannedWindow, plan_windows
+from clerksync.bulk.distributed_windows import (
+    WINDOWS_AT_MOST,
+    PlannedWindow,
+    plan_windows,
+)
 
 SIZE = 10
 END = 1_800_000_000_000
@@ -33,7 +37,7 @@ TIMES = st.lists(
 def small_windows() -> Iterator[None]:
     """For a whole module: Hypothesis runs a test many times within one fixture."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clerksync.window_plan._USERS_AT_LEAST", SIZE)
+        patch.setattr("clerksync.bulk.distributed_windows._USERS_AT_LEAST", SIZE)
         yield
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerksync.clerk_user import (
+from clerksync.clerk.user import (
     parse_json,
     parse_page,
     without_nul,
 )
+from clerksync.clerk.webhook import parse_event
 from clerksync.errors import InvalidPayloadError
-from clerksync.webhook_event import parse_event
 from tests.people import user_id, user_json
 
 

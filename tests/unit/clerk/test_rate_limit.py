@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerksync.rate_limiter import RateLimiter, limit_of
+from clerksync.clerk.rate_limit import RateLimiter, limit_of
 
 WINDOW = 10.0
 # Multiples of it are exact, so that a moment can be met to the point.
@@ -25,7 +25,7 @@ def clock() -> Iterator[Clock]:
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         time = SimpleNamespace(monotonic=lambda: clock.now)
-        patch.setattr("clerksync.rate_limiter.time", time)
+        patch.setattr("clerksync.clerk.rate_limit.time", time)
         yield clock
 
 

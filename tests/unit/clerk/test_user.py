@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from clerksync.clerk_user import (
+from clerksync.clerk.user import (
     is_clerk_id,
     parse_user,
 )
-from clerksync.database import Database
 from clerksync.errors import InvalidPayloadError
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from tests.people import EPOCH_MS, a_user, user_json
 
 

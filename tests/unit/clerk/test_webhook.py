@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerksync.clerk_user import parse_user
-from clerksync.errors import (
-    InvalidPayloadError,
-)
-from clerksync.webhook_event import (
+from clerksync.clerk.user import parse_user
+from clerksync.clerk.webhook import (
     WebhookEvent,
     message_id,
     parse_event,
+)
+from clerksync.errors import (
+    InvalidPayloadError,
 )
 from tests.people import user_id, user_json
 

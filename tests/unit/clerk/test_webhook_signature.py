@@ -8,12 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from svix.webhooks import Webhook, WebhookVerificationError
 
+from clerksync.clerk.webhook import (
+    verify_signature,
+)
 from clerksync.errors import (
     InvalidSettingError,
     InvalidSignatureError,
-)
-from clerksync.webhook_event import (
-    verify_signature,
 )
 
 SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"

@@ -2,8 +2,8 @@
 
 from dataclasses import fields
 
-from clerksync.outcome import Outcome
-from clerksync.step_event import Counts
+from clerksync.doors.step_functions import Counts
+from clerksync.write.outcome import Outcome
 
 
 def test_a_part_tells_whatever_becomes_of_users() -> None:

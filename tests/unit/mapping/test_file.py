@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from clerksync.clerk_user import ClerkUser, parse_user
+from clerksync.clerk.user import ClerkUser, parse_user
 from clerksync.errors import InvalidSettingError
-from clerksync.mapping_file import DEFAULT, load, parse, presets
+from clerksync.mapping.file import DEFAULT, load, parse, presets
 from tests.people import user_json
 
 GOOD = """\

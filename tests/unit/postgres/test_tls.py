@@ -7,8 +7,8 @@ import certifi
 import pytest
 from cryptography import x509
 
-from clerksync import tls
-from clerksync.tls import tls_parameters
+from clerksync.postgres import tls
+from clerksync.postgres.tls import tls_parameters
 
 RDS_FILE = Path(tls.__file__).with_name("rds-ca.pem")
 RDS = {"sslmode": "verify-full", "sslrootcert": str(RDS_FILE)}

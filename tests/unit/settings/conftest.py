@@ -2,7 +2,7 @@
 
 import pytest
 
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from tests.doors import forget_settings
 
 

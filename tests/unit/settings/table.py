@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clerksync.mapping_file import DEFAULT
+from clerksync.mapping.file import DEFAULT
 
 # Every setting: its property, a value as it is written, and what it means.
 SETTINGS: list[tuple[str, str, str, Any]] = [

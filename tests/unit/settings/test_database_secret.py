@@ -6,7 +6,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from clerksync.errors import InvalidSettingError, MissingSettingError
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from tests.secrets import KeptSecret, kept_secret
 
 RDS = {

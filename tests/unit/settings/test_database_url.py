@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from clerksync.database_url import parameter_complaint
-from clerksync.settings import Settings
+from clerksync.settings.database_url import parameter_complaint
+from clerksync.settings.environment import Settings
 
 URL = "postgresql://u:p%40ss@h:6543/db"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from clerksync.errors import InvalidSettingError, MissingSettingError
-from clerksync.mapping_file import DEFAULT
-from clerksync.settings import Settings
+from clerksync.mapping.file import DEFAULT
+from clerksync.settings.environment import Settings
 from tests.unit.settings.table import SETTINGS
 
 DEFAULTS: list[tuple[str, str, Any]] = [

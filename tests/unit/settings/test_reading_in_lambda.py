@@ -10,8 +10,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from clerksync.secrets_manager import _endpoint, read_secret, signed_headers
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
+from clerksync.settings.secrets_manager import _endpoint, read_secret, signed_headers
 from tests.doors import Listener, listening
 from tests.secrets import kept_secret
 
@@ -45,7 +45,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     told = {"SecretString": json.dumps({"CLERK_SECRET_KEY": "told"})}
     with listening(json.dumps(told).encode()) as endpoint:
         monkeypatch.setattr(
-            "clerksync.secrets_manager._endpoint", lambda *_: endpoint.url
+            "clerksync.settings.secrets_manager._endpoint", lambda *_: endpoint.url
         )
         yield endpoint
 

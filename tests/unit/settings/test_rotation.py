@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from clerksync.errors import InvalidSettingError
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from tests.secrets import KeptSecret, kept_secret
 
 
@@ -22,7 +22,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("clerksync.secret.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("clerksync.settings.secret.time.monotonic", lambda: clock.now)
     return clock
 
 

@@ -9,19 +9,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
-from clerksync.bulk_run import BulkSyncRequest, Report, ms_since
-from clerksync.bulk_steps import BulkSetup, BulkSteps
-from clerksync.bulk_writer import CLERK_ERRORS
-from clerksync.clerk_api import ClerkApi
-from clerksync.database import Database
+from clerksync.bulk.distributed_windows import plan_windows
+from clerksync.bulk.fetch import fetch_windows
+from clerksync.bulk.report import BulkSyncRequest, Report, ms_since
+from clerksync.bulk.run_ledger import Run
+from clerksync.bulk.steps import BulkSetup, BulkSteps
+from clerksync.bulk.walk import CLERK_ERRORS
+from clerksync.bulk.windows import Windows
+from clerksync.clerk.api import ClerkApi
+from clerksync.doors.step_functions import (
+    Counts,
+    Finish,
+    Part,
+    Plan,
+    SharedRun,
+    Walk,
+    read_step,
+)
 from clerksync.errors import InvalidPayloadError, OtherInstanceError, OutOfTimeError
-from clerksync.fetch import fetch_windows
 from clerksync.observability import logger, tell_run
-from clerksync.run_ledger import Run
-from clerksync.settings import Settings
-from clerksync.step_event import Counts, Finish, Part, Plan, SharedRun, Walk, read_step
-from clerksync.window_plan import plan_windows
-from clerksync.windows import Windows
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 
 
 class DistributedRun:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Final
 
-from clerksync.clerk_api import GRACE_SECONDS, OUT_OF_TIME, ClerkApi
-from clerksync.clerk_user import Page
+from clerksync.bulk.listing import next_page
+from clerksync.bulk.windows import Place, Window, Windows
+from clerksync.clerk.api import GRACE_SECONDS, OUT_OF_TIME, ClerkApi
+from clerksync.clerk.user import Page
 from clerksync.errors import ClerksyncError, OutOfTimeError
-from clerksync.listing import next_page
 from clerksync.observability import describe, logger
-from clerksync.outcome import Prepared
-from clerksync.windows import Place, Window, Windows
+from clerksync.write.outcome import Prepared
 
 # Users in a batch. So few that the database soon has work, and so many that planning
 # and committing do not count; no more than memory should hold.

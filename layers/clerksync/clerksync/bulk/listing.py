@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from clerksync.clerk_api import PAGE_LIMIT, ClerkApi
-from clerksync.clerk_user import Page
+from clerksync.bulk.windows import Window
+from clerksync.clerk.api import PAGE_LIMIT, ClerkApi
+from clerksync.clerk.user import Page
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
-from clerksync.windows import Window
 
 Result = TypeVar("Result")
 

@@ -9,15 +9,15 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from clerksync.bulk_run import ms_since
-from clerksync.clerk_api import ClerkApi
-from clerksync.clerk_user import IDS_LIMIT
-from clerksync.database import Database
-from clerksync.deletion import BLOCKED, obstacle
+from clerksync.bulk.report import ms_since
+from clerksync.bulk.run_ledger import Run
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.user import IDS_LIMIT
 from clerksync.observability import describe, logger
-from clerksync.outcome import Outcome
-from clerksync.run_ledger import Run
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.deletion import BLOCKED, obstacle
+from clerksync.write.outcome import Outcome
+from clerksync.write.user_table import UserTable
 
 # The listing is hashed once; what is left is few, and looked up one by one. A run that
 # has ended has forgotten its listing: whoever ends it twice must not take all for gone.

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clerksync.clerk_user import is_clerk_id
+from clerksync.clerk.user import is_clerk_id
 from clerksync.errors import InvalidPayloadError
-from clerksync.outcome import Outcome
+from clerksync.write.outcome import Outcome
 
 Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")

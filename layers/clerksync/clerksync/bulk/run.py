@@ -6,18 +6,18 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from clerksync.bulk_run import BulkSyncRequest, Progress, Report, ignore, ms_since
-from clerksync.bulk_steps import BulkSetup, BulkSteps, unix_ms
-from clerksync.bulk_writer import CLERK_ERRORS
-from clerksync.clerk_api import ClerkApi
-from clerksync.database import Database
+from clerksync.bulk.fetch import fetch_pages, fetch_windows
+from clerksync.bulk.listing import updated_pages
+from clerksync.bulk.orphan_sweep import Sweep, delete_orphans
+from clerksync.bulk.report import BulkSyncRequest, Progress, Report, ignore, ms_since
+from clerksync.bulk.steps import BulkSetup, BulkSteps, unix_ms
+from clerksync.bulk.walk import CLERK_ERRORS
+from clerksync.bulk.windows import Windows
+from clerksync.clerk.api import ClerkApi
 from clerksync.errors import OutOfTimeError
-from clerksync.fetch import fetch_pages, fetch_windows
-from clerksync.listing import updated_pages
 from clerksync.observability import logger
-from clerksync.orphan_sweep import Sweep, delete_orphans
-from clerksync.settings import Settings
-from clerksync.windows import Windows
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 
 # Clerk's clock against the database's, and events on their way when a run began.
 _OVERLAP: Final = timedelta(minutes=10)

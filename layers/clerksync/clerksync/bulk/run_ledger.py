@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from clerksync.database import Database
+from clerksync.postgres.database import Database
 
 _BEGIN: LiteralString = """
     WITH forgotten AS (  -- of runs that were killed, and of walks nobody went on with

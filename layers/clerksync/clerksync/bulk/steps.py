@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
-from clerksync.bulk_run import BulkSyncRequest, Progress, Report, ignore, ms_since
-from clerksync.bulk_writer import BulkWriter
-from clerksync.clerk_api import ClerkApi
-from clerksync.companions import restore_companions
-from clerksync.database import Database
-from clerksync.errors import UNBLOCK
-from clerksync.orphan_sweep import (
+from clerksync.bulk.orphan_sweep import (
     Sweep,
     forget_skipped,
     note_unknown,
     sweep_orphans,
 )
-from clerksync.rate_limiter import limit_of
-from clerksync.run_ledger import Run, RunLedger
-from clerksync.settings import Settings
-from clerksync.user_table import UserTable
+from clerksync.bulk.report import BulkSyncRequest, Progress, Report, ignore, ms_since
+from clerksync.bulk.run_ledger import Run, RunLedger
+from clerksync.bulk.walk import BulkWriter
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.rate_limit import limit_of
+from clerksync.errors import UNBLOCK
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.companions import restore_companions
+from clerksync.write.user_table import UserTable
 
 _OBSTACLES_NAMED: Final = 5
 

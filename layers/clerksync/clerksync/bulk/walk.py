@@ -6,9 +6,11 @@ from contextlib import closing
 from datetime import datetime
 from typing import Final
 
-from clerksync.bulk_run import BulkSyncRequest, Report, ms_since
-from clerksync.clerk_api import ClerkApi
-from clerksync.clerk_user import IDS_LIMIT, ClerkUser, Page
+from clerksync.bulk.fetch import Batches, Fetched
+from clerksync.bulk.report import BulkSyncRequest, Report, ms_since
+from clerksync.bulk.run_ledger import Run, RunLedger
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.user import IDS_LIMIT, ClerkUser, Page
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -16,10 +18,8 @@ from clerksync.errors import (
     OtherInstanceError,
     OutOfTimeError,
 )
-from clerksync.fetch import Batches, Fetched
-from clerksync.outcome import Outcome, Prepared
-from clerksync.run_ledger import Run, RunLedger
-from clerksync.user_table import UserTable
+from clerksync.write.outcome import Outcome, Prepared
+from clerksync.write.user_table import UserTable
 
 # What may end a run early, with everything that was fetched before still good.
 CLERK_ERRORS: Final = (

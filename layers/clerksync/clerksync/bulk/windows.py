@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any, Final, Self
 
-from clerksync.clerk_api import PAGE_LIMIT
-from clerksync.clerk_user import Page
+from clerksync.clerk.api import PAGE_LIMIT
+from clerksync.clerk.user import Page
 from clerksync.errors import ClerkUnavailableError
 
 # A way of less than two pages is not worth another request.

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from clerksync.clerk_refusal import TryAgainError, refusal
-from clerksync.clerk_user import (
+from clerksync.clerk.rate_limit import RateLimiter
+from clerksync.clerk.retry import TryAgainError, refusal
+from clerksync.clerk.user import (
     IDS_LIMIT,
     ClerkUser,
     Page,
@@ -28,8 +29,7 @@ from clerksync.errors import (
     OutOfTimeError,
 )
 from clerksync.observability import count
-from clerksync.rate_limiter import RateLimiter
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from clerksync.time_limit import seconds_left
 
 API_VERSION: Final = "2026-05-12"

@@ -10,14 +10,14 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from clerksync.clerk_user import is_clerk_id
+from clerksync.clerk.user import is_clerk_id
+from clerksync.doors.snapshot import import_for_snapshot
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidSettingError,
     NotAuthenticatedError,
 )
-from clerksync.snapshot import import_for_snapshot
 
 _LEEWAY_SECONDS: Final = 5
 _JWKS_TTL_SECONDS: Final = 3600

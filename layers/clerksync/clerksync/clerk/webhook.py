@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import (
     WebhookVerificationError,
 )
 
-from clerksync.clerk_user import (
+from clerksync.clerk.user import (
     YEAR_10000,
     ClerkUser,
     is_clerk_id,

@@ -7,15 +7,15 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
-from clerksync.database import Database
 from clerksync.errors import (
     AccessDeniedError,
     ClerksyncError,
     SchemaOutdatedError,
 )
-from clerksync.migrate import migrate
 from clerksync.observability import describe, logger
-from clerksync.settings import Settings
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.settings.environment import Settings
 
 _NAME_TAKEN: Final = (
     "A table of the application has the name of one of clerksync's. Name another "

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from clerksync.clerk_api import ClerkApi
-from clerksync.clerk_user import ClerkUser, is_clerk_id
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.user import ClerkUser, is_clerk_id
 from clerksync.errors import (
     DeletedUserError,
     InvalidPayloadError,
@@ -11,8 +11,8 @@ from clerksync.errors import (
     UnknownUserError,
 )
 from clerksync.observability import logger
-from clerksync.outcome import Outcome
-from clerksync.user_table import UserTable
+from clerksync.write.outcome import Outcome
+from clerksync.write.user_table import UserTable
 
 
 def ensure_user(users: UserTable, clerk: ClerkApi, clerk_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from clerksync.bulk_run import BulkSyncRequest
+from clerksync.bulk.report import BulkSyncRequest
 from clerksync.errors import InvalidPayloadError
 
 

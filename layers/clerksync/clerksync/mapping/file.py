@@ -17,8 +17,8 @@ from pydantic import (
 )
 
 from clerksync.errors import InvalidSettingError
-from clerksync.mapping_problems import problems, type_of
-from clerksync.table_mapping import (
+from clerksync.mapping.problems import problems, type_of
+from clerksync.mapping.table import (
     Column,
     ColumnType,
     Companion,
@@ -26,9 +26,9 @@ from clerksync.table_mapping import (
     OwnId,
     TableMapping,
 )
-from clerksync.toml_lines import KeyPath, Lines, innermost, lines_of
+from clerksync.mapping.toml_lines import KeyPath, Lines, innermost, lines_of
 
-FOLDER: Final = resources.files("clerksync") / "mappings"
+FOLDER: Final = resources.files("clerksync.mapping") / "presets"
 
 # The write path quotes names: a keyword does no harm.
 _Name = Annotated[str, StringConstraints(pattern=r"^[\w$ -]+$", max_length=63)]

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from psycopg import sql
 from pydantic import create_model
 
-from clerksync.clerk_user import (
+from clerksync.clerk.user import (
     CLERK_ID_PATTERN,
     FURTHER_FIELDS,
     YEAR_10000,

@@ -9,11 +9,11 @@ from typing import Final, Self, TypeVar
 import psycopg
 from psycopg import conninfo, errors
 
-from clerksync.database_url import parameter_complaint
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
-from clerksync.impatient_connection import ImpatientConnection
-from clerksync.settings import Settings
-from clerksync.tls import tls_parameters
+from clerksync.postgres.impatient_connection import ImpatientConnection
+from clerksync.postgres.tls import tls_parameters
+from clerksync.settings.database_url import parameter_complaint
+from clerksync.settings.environment import Settings
 
 # Not seeded at import: environments restored from one snapshot would wait alike.
 _RANDOM = random.SystemRandom()

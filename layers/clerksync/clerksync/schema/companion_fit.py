@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from clerksync.table_mapping import (
+from clerksync.mapping.table import (
     Companion,
     TableMapping,
     companion_table,

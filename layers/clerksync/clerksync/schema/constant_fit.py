@@ -5,7 +5,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from clerksync.table_mapping import ColumnType, Constant
+from clerksync.mapping.table import ColumnType, Constant
 
 
 def takes(

@@ -3,18 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import errors, sql
 
-from clerksync import rate_limit_sql
-from clerksync.database import Database
 from clerksync.errors import LacksRightError, TableMisfitError
-from clerksync.mapping_file import DEFAULT, FOLDER
-from clerksync.table_fit import Misfit, misfits, target_misfits
-from clerksync.table_mapping import TableMapping, identifiers
-from clerksync.write_path import build
+from clerksync.mapping.file import DEFAULT
+from clerksync.mapping.table import TableMapping, identifiers
+from clerksync.postgres.database import Database
+from clerksync.schema import rate_limit_sql
+from clerksync.schema.table_fit import Misfit, misfits, target_misfits
+from clerksync.write.sql_functions import build
+
+_SCRIPTS: Final = resources.files("clerksync.schema") / "migrations"
+TARGET_TABLE: Final = "default.sql"
+"""Makes the default target table; for others, the application has made it."""
 
 # Two migrations at once: the second waits, then finds nothing to do. The number is
 # arbitrary and only has to stay the same.
@@ -117,19 +121,28 @@ def _lacking_rights_told(schema: str) -> Iterator[None]:
         raise LacksRightError(_LACKS_RIGHT.format(said=said, schema=schema)) from error
 
 
+def all_scripts() -> list[str]:
+    """The scripts of every mapping, in the order in which they are applied."""
+    names = (entry.name for entry in _SCRIPTS.iterdir())
+    return sorted(name for name in names if name.endswith(".sql"))
+
+
+def scripts_of(mapping: TableMapping) -> list[str]:
+    """The scripts that this mapping needs, in the order in which they are applied: our
+    own tables, then the target table if it is the default one."""
+    left_out = set() if mapping == DEFAULT else {TARGET_TABLE}
+    if not mapping.rate_limits:
+        left_out.add(rate_limit_sql.SCRIPT)
+    return [name for name in all_scripts() if name not in left_out]
+
+
 def _apply_scripts(
     connection: psycopg.Connection, mapping: TableMapping
 ) -> Iterator[str]:
-    """Our own tables, and the target table where it is the default one."""
-    scripts = [*(resources.files("clerksync") / "migrations").iterdir()]
-    if mapping == DEFAULT:
-        scripts.append(FOLDER / "default.sql")
-    if not mapping.rate_limits:
-        scripts = [script for script in scripts if script.name != rate_limit_sql.SCRIPT]
-    for script in sorted(scripts, key=lambda entry: entry.name):
-        if script.name.endswith(".sql") and _is_new(connection, script.name):
-            connection.execute(script.read_text("utf-8").encode())
-            yield script.name
+    for name in scripts_of(mapping):
+        if _is_new(connection, name):
+            connection.execute((_SCRIPTS / name).read_text("utf-8").encode())
+            yield name
 
 
 def _install_write_path(

@@ -12,9 +12,9 @@ import psycopg
 from psycopg import sql
 
 from clerksync.errors import TableMisfitError
-from clerksync.rate_limits import FUNCTION
-from clerksync.table_fit import Misfit
-from clerksync.table_mapping import TableMapping, identifiers
+from clerksync.mapping.table import TableMapping, identifiers
+from clerksync.schema.table_fit import Misfit
+from clerksync.write.rate_limits import FUNCTION
 
 _MADE_BY_US: LiteralString = "Made by clerksync migrate, which overwrites it."
 SCRIPT: Final = "0003_tiers.sql"

@@ -10,9 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from clerksync.companion_fit import key_problems
-from clerksync.constant_fit import takes
-from clerksync.table_mapping import (
+from clerksync.mapping.table import (
     Column,
     ColumnType,
     Companion,
@@ -22,6 +20,8 @@ from clerksync.table_mapping import (
     companion_table,
     identifiers,
 )
+from clerksync.schema.companion_fit import key_problems
+from clerksync.schema.constant_fit import takes
 
 _KIND: LiteralString = """
     SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)

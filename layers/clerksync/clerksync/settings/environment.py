@@ -12,11 +12,11 @@ from typing import Final
 
 from psycopg import ProgrammingError, conninfo
 
-from clerksync.database_url import without_other_drivers_parameters
 from clerksync.errors import InvalidSettingError, MissingSettingError
-from clerksync.mapping_file import load
-from clerksync.secret import Secret
-from clerksync.table_mapping import TableMapping
+from clerksync.mapping.file import load
+from clerksync.mapping.table import TableMapping
+from clerksync.settings.database_url import without_other_drivers_parameters
+from clerksync.settings.secret import Secret
 
 _SETTINGS_ID: Final = "CLERKSYNC_SECRET_ID"
 _DATABASE_ID: Final = "CLERKSYNC_DATABASE_SECRET_ID"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clerksync.errors import InvalidSettingError
 from clerksync.observability import describe, logger
-from clerksync.secrets_manager import read_secret
+from clerksync.settings.secrets_manager import read_secret
 
 _TTL_SECONDS: Final = 300
 # A stranger with a bad signature, say, makes us ask no more often than this.

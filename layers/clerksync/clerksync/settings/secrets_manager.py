@@ -14,8 +14,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
 
+from clerksync.doors.snapshot import import_for_snapshot
 from clerksync.errors import AccessDeniedError, InvalidSettingError
-from clerksync.snapshot import import_for_snapshot
 from clerksync.time_limit import seconds_left
 
 # For connecting, and for each silence. Two secrets and a database share 7 seconds.

@@ -5,9 +5,9 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from clerksync.database import Database
-from clerksync.mapped_sql import companion_rows
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.mapped_sql import companion_rows
+from clerksync.write.user_table import UserTable
 
 _MISSING: LiteralString = """
     WITH missing AS MATERIALIZED (

@@ -8,7 +8,7 @@ from psycopg import errors
 from clerksync.errors import DeletionBlockedError
 
 if TYPE_CHECKING:  # it imports this module, by way of hand_over
-    from clerksync.user_table import UserTable
+    from clerksync.write.user_table import UserTable
 
 BLOCKED: Final = (
     psycopg.IntegrityError,  # a foreign key, or NOT NULL where one says SET NULL

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from clerksync.clerk_user import IDS_LIMIT, ClerkUser
-from clerksync.deletion import BLOCKED
+from clerksync.clerk.user import IDS_LIMIT, ClerkUser
 from clerksync.observability import describe, logger
-from clerksync.outcome import Outcome, StagedRow
+from clerksync.write.deletion import BLOCKED
+from clerksync.write.outcome import Outcome, StagedRow
 
 if TYPE_CHECKING:  # it imports this module
-    from clerksync.user_table import UserTable
+    from clerksync.write.user_table import UserTable
 
 Ask = Callable[[Sequence[str]], list[ClerkUser]]
 """Which of up to 100 users Clerk knows, as it gives them now."""

@@ -6,8 +6,7 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync import email_sql
-from clerksync.table_mapping import (
+from clerksync.mapping.table import (
     Companion,
     Constant,
     OwnId,
@@ -15,7 +14,8 @@ from clerksync.table_mapping import (
     companion_table,
     identifiers,
 )
-from clerksync.user_table_sql import MANAGE_TIER
+from clerksync.write import email_sql
+from clerksync.write.user_table_sql import MANAGE_TIER
 
 # Ids of 25 characters, as Prisma's cuid() makes them: by time, then random. And UUIDs
 # of version 7 for a Postgres before 18: the time in the first 48 bits.

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import args_row
 
-from clerksync.database import Database
+from clerksync.postgres.database import Database
 
 FUNCTION: Final = "consume_rate_limit"
 

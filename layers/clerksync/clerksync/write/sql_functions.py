@@ -17,9 +17,9 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.mapped_sql import incoming_names, parts_of, rules_of
-from clerksync.table_mapping import TableMapping
-from clerksync.user_table_sql import DELETE, UPSERT
+from clerksync.mapping.table import TableMapping
+from clerksync.write.mapped_sql import incoming_names, parts_of, rules_of
+from clerksync.write.user_table_sql import DELETE, UPSERT
 
 _RESULT: LiteralString = """
     OUT created bigint, OUT updated bigint, OUT unchanged bigint, OUT skipped bigint,

@@ -15,17 +15,17 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 from pydantic_core import to_json
 
-from clerksync.clerk_user import ClerkUser
-from clerksync.copy_text import copy_lines
-from clerksync.database import Database
+from clerksync.clerk.user import ClerkUser
 from clerksync.errors import InvalidPayloadError
-from clerksync.hand_over import Ask, hand_over
-from clerksync.mapping_file import DEFAULT
+from clerksync.mapping.file import DEFAULT
+from clerksync.mapping.table import TableMapping, identifiers
 from clerksync.observability import describe, logger
-from clerksync.outcome import Outcome, Prepared, StagedRow
-from clerksync.settings import Settings
-from clerksync.table_mapping import TableMapping, identifiers
-from clerksync.write_path import build
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.copy_text import copy_lines
+from clerksync.write.email_reassignment import Ask, hand_over
+from clerksync.write.outcome import Outcome, Prepared, StagedRow
+from clerksync.write.sql_functions import build
 
 # Large enough that the calls do not count, small enough for a socket's buffer.
 _LINES_AT_ONCE: Final = 500

@@ -15,12 +15,12 @@ USERS = 60 * PAGE
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that two thousand users are a walk in which much can happen."""
-    for module in ("clerk_api", "listing", "windows"):
+    for module in ("clerk.api", "bulk.listing", "bulk.windows"):
         monkeypatch.setattr(f"clerksync.{module}.PAGE_LIMIT", PAGE)
-    monkeypatch.setattr("clerksync.windows._WORTH_HALVING", 2 * PAGE)
+    monkeypatch.setattr("clerksync.bulk.windows._WORTH_HALVING", 2 * PAGE)
     for size in ("_SMALLEST", "_LARGEST"):
-        monkeypatch.setattr(f"clerksync.fetch.{size}", 5 * PAGE)
-    monkeypatch.setattr("clerksync.clerk_api._BACKOFF_SECONDS", 0.001)
+        monkeypatch.setattr(f"clerksync.bulk.fetch.{size}", 5 * PAGE)
+    monkeypatch.setattr("clerksync.clerk.api._BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture

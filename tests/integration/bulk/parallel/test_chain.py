@@ -3,12 +3,12 @@
 import psycopg
 import pytest
 
-from clerksync.clerk_api import ClerkApi
+from clerksync.clerk.api import ClerkApi
 from clerksync.errors import OutOfTimeError
 from local.stub_clerk import StubClerk
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.walks import run_out_of_time
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.walks import run_out_of_time
 from tests.people import shown
 from tests.tables import rows
 
@@ -56,7 +56,7 @@ def test_a_long_run_keeps_its_checkpoint_while_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For the case that it is killed."""
-    monkeypatch.setattr("clerksync.reconcile._CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("clerksync.bulk.run._CHECKPOINT_SECONDS", 0)
     kept: list[int] = []
 
     def progress(*_: object) -> None:

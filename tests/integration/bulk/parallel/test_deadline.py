@@ -6,13 +6,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.bulk_run import Report
-from clerksync.clerk_api import BULK
+from clerksync.bulk.report import Report
+from clerksync.clerk.api import BULK
 from local.stub_clerk import Fault, StubClerk
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
-from tests.integration.bulk_sync.parallel.walks import (
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.conftest import PAGE, USERS
+from tests.integration.bulk.parallel.walks import (
     fetching_threads,
     from_page,
     is_page,
@@ -93,8 +93,8 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What other workers fetched is written without it."""
-    monkeypatch.setattr("clerksync.fetch.GRACE_SECONDS", 0.1)
-    monkeypatch.setattr("clerksync.fetch._LAST_SECONDS", 0.1)
+    monkeypatch.setattr("clerksync.bulk.fetch.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("clerksync.bulk.fetch._LAST_SECONDS", 0.1)
     stub.interfere = from_page(20, lambda _: Fault(delay_ms=3_000))
     began = time.monotonic()
     report = bulk(deadline=began + 0.8)
@@ -112,7 +112,7 @@ def test_a_deadline_while_clerk_wants_to_be_left_alone_is_a_deadline(
     bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no outage: in Lambda only a run out of time is gone on with at once."""
-    monkeypatch.setattr("tests.integration.bulk_sync.bulk.PATIENT", BULK)
+    monkeypatch.setattr("tests.integration.bulk.bulk.PATIENT", BULK)
     refusal = Fault(status=429, headers={"Retry-After": "5"})
     stub.interfere = from_page(10, lambda _: refusal)
     report = bulk(deadline=time.monotonic() + 1)

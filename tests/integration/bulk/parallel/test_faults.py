@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from local.stub_clerk import Fault, StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk, miss_two
-from tests.integration.bulk_sync.parallel.conftest import USERS
-from tests.integration.bulk_sync.parallel.walks import (
+from tests.integration.bulk.bulk import Bulk, miss_two
+from tests.integration.bulk.parallel.conftest import USERS
+from tests.integration.bulk.parallel.walks import (
     fetching_threads,
     from_page,
     is_page,
@@ -78,7 +78,7 @@ def test_workers_that_keep_the_limit_are_never_told_to_wait(
     bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight of them, an instance that takes forty requests in a third of a second."""
-    monkeypatch.setattr("clerksync.rate_limiter._WINDOW_SECONDS", 0.6)
+    monkeypatch.setattr("clerksync.clerk.rate_limit._WINDOW_SECONDS", 0.6)
     monkeypatch.setenv("CLERKSYNC_RATE_LIMIT", "40")
     stub.rate_limit, stub.rate_limit_window_s = 40, 0.3
     report = bulk()

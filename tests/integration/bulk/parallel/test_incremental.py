@@ -5,9 +5,9 @@ import pytest
 
 from local.stub_clerk import StubClerk
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import PAGE
-from tests.integration.bulk_sync.parallel.walks import late_from, run_out_of_time
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.conftest import PAGE
+from tests.integration.bulk.parallel.walks import late_from, run_out_of_time
 from tests.people import a_user, shown, user_id
 from tests.tables import footprint, rows
 

@@ -8,12 +8,12 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from clerksync.bulk_run import Progress
-from clerksync.database import Database
+from clerksync.bulk.report import Progress
+from clerksync.postgres.database import Database
 from local.stub_clerk import StubClerk, StubRequest
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
-from tests.integration.bulk_sync.parallel.walks import fetching_threads, from_page
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.conftest import PAGE, USERS
+from tests.integration.bulk.parallel.walks import fetching_threads, from_page
 from tests.people import a_user, shown
 from tests.tables import rows
 

@@ -5,13 +5,13 @@ import threading
 import psycopg
 import pytest
 
-from clerksync.bulk_run import Report
-from clerksync.database import Database
+from clerksync.bulk.report import Report
+from clerksync.postgres.database import Database
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import USERS
-from tests.integration.bulk_sync.parallel.walks import (
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.conftest import USERS
+from tests.integration.bulk.parallel.walks import (
     from_page,
     run_out_of_time,
 )
@@ -97,7 +97,7 @@ def test_a_run_that_was_taken_for_dead_does_no_harm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At the command line a run may last longer than Lambda lets it: two walk on."""
-    monkeypatch.setattr("clerksync.reconcile._CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("clerksync.bulk.run._CHECKPOINT_SECONDS", 0)
     monkeypatch.setenv("CLERKSYNC_MAX_ORPHAN_RATIO", "1")
     database = Database(lambda: database_url)
     reports: list[Report] = []

@@ -10,12 +10,12 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from clerksync.rate_limiter import RateLimiter
+from clerksync.clerk.rate_limit import RateLimiter
 from functions.bulk_sync import app
 from local.stub_clerk import Fault, StubClerk
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk, log_lines
-from tests.integration.bulk_sync.parallel.walks import from_page, late_from
+from tests.integration.bulk.parallel.walks import from_page, late_from
 from tests.people import shown
 
 TOO_MANY = "too many runs in a row, the rest is for the schedule's next"

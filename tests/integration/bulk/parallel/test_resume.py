@@ -5,14 +5,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.bulk_run import Report
-from clerksync.database import Database
-from clerksync.run_ledger import RunLedger
+from clerksync.bulk.report import Report
+from clerksync.bulk.run_ledger import RunLedger
+from clerksync.postgres.database import Database
 from local.stub_clerk import StubClerk, StubRequest
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import Bulk, miss_two
-from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
-from tests.integration.bulk_sync.parallel.walks import (
+from tests.integration.bulk.bulk import Bulk, miss_two
+from tests.integration.bulk.parallel.conftest import PAGE, USERS
+from tests.integration.bulk.parallel.walks import (
     cursor,
     pages_asked,
     run_out_of_time,

@@ -7,13 +7,13 @@ import time
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import StubClerk, StubRequest
 from tests.doors import ask_this_clerk
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import PAGE, USERS
-from tests.integration.bulk_sync.parallel.walks import (
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.conftest import PAGE, USERS
+from tests.integration.bulk.parallel.walks import (
     cursor,
     decoding_threads,
     fetching_threads,

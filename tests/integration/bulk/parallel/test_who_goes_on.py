@@ -7,15 +7,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.bulk_run import Report
-from clerksync.database import Database
-from clerksync.run_ledger import Run, RunLedger
+from clerksync.bulk.report import Report
+from clerksync.bulk.run_ledger import Run, RunLedger
+from clerksync.postgres.database import Database
 from local.stub_clerk import StubClerk, StubRequest
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk
-from tests.integration.bulk_sync.bulk import Bulk
-from tests.integration.bulk_sync.parallel.conftest import USERS
-from tests.integration.bulk_sync.parallel.walks import from_page, run_out_of_time
+from tests.integration.bulk.bulk import Bulk
+from tests.integration.bulk.parallel.conftest import USERS
+from tests.integration.bulk.parallel.walks import from_page, run_out_of_time
 from tests.people import shown
 from tests.tables import rows
 

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable
 
-from clerksync.bulk_run import Report
+from clerksync.bulk.report import Report
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import Bulk
+from tests.integration.bulk.bulk import Bulk
 
 
 def is_page(request: StubRequest) -> bool:

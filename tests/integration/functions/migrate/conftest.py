@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.integration.migrate.stack import Stack, a_stack
+from tests.integration.functions.migrate.stack import Stack, a_stack
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.doors import UNREACHABLE, sample
-from tests.integration.migrate.stack import Stack
+from tests.integration.functions.migrate.stack import Stack
 
 
 @pytest.fixture

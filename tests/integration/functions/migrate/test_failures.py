@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from functions.migrate import app
 from tests.doors import UNREACHABLE, log_lines
-from tests.integration.migrate.stack import Stack
+from tests.integration.functions.migrate.stack import Stack
 from tests.tables import rows
 
 pytestmark = pytest.mark.alters_schema

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 
-from clerksync.user_table import UserTable
+from clerksync.write.user_table import UserTable
 from functions.migrate import app
 from tests.doors import UNREACHABLE
-from tests.integration.migrate.stack import Stack
+from tests.integration.functions.migrate.stack import Stack
 from tests.people import a_user, user_id
 from tests.tables import rows
 
@@ -101,7 +101,7 @@ def test_an_answer_that_is_not_taken_is_given_again(
 ) -> None:
     """Without it, CloudFormation would wait until its time is over."""
     pauses: list[float] = []
-    monkeypatch.setattr("clerksync.custom_resource.time.sleep", pauses.append)
+    monkeypatch.setattr("clerksync.doors.cloudformation.time.sleep", pauses.append)
     stack.refusals = 2
     assert stack.ask("Delete")["Status"] == "SUCCESS"
     assert len(pauses) == 2
@@ -111,7 +111,7 @@ def test_an_answer_that_nobody_takes_is_an_error_of_the_function(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lambda repeats what raised."""
-    monkeypatch.setattr("clerksync.custom_resource.time.sleep", lambda _: None)
+    monkeypatch.setattr("clerksync.doors.cloudformation.time.sleep", lambda _: None)
     stack.refusals = 3
     with pytest.raises(OSError, match="503"):
         app.handler(stack.event("Delete"), None)

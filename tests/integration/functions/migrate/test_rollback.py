@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.doors import UNREACHABLE, sample
-from tests.integration.migrate.stack import LAYER, Stack
+from tests.integration.functions.migrate.stack import LAYER, Stack
 from tests.tables import rows
 
 pytestmark = pytest.mark.alters_schema

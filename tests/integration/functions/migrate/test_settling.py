@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.doors import log_lines
-from tests.integration.migrate.stack import Stack
+from tests.integration.functions.migrate.stack import Stack
 from tests.tables import rows
 
 pytestmark = pytest.mark.alters_schema
@@ -83,7 +83,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = SimpleNamespace(
         monotonic=lambda: time.monotonic() + sum(pauses), sleep=pauses.append
     )
-    monkeypatch.setattr("clerksync.deployment.time", clock)
+    monkeypatch.setattr("clerksync.doors.deploy_migration.time", clock)
     return pauses
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.rate_limiter import RateLimiter
-from clerksync.session_token import SessionVerifier
+from clerksync.clerk.rate_limit import RateLimiter
+from clerksync.clerk.session_token import SessionVerifier
 from functions.self_sync import app
 from local.stub_clerk import StubClerk
 from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk
-from tests.integration.self_sync.door import Door
+from tests.integration.functions.self_sync.door import Door
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.integration.self_sync.door import Door
+from tests.integration.functions.self_sync.door import Door
 from tests.people import user_id
 
 Forge = Callable[[Door, rsa.RSAPrivateKey], str]

@@ -8,7 +8,7 @@ import pytest
 from tests.doors import (
     untouched,
 )
-from tests.integration.self_sync.door import SYNC, Door
+from tests.integration.functions.self_sync.door import SYNC, Door
 from tests.people import user_id
 
 

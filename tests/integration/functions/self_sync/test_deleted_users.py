@@ -2,13 +2,13 @@
 
 import psycopg
 
-from clerksync.database import Database
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
 from local.stub_clerk import Fault, StubRequest
 from tests.doors import (
     untouched,
 )
-from tests.integration.self_sync.door import Door
+from tests.integration.functions.self_sync.door import Door
 from tests.people import user_id
 from tests.tables import rows
 

@@ -7,7 +7,7 @@ from local.stub_clerk import Fault
 from tests.doors import (
     untouched,
 )
-from tests.integration.self_sync.door import Door
+from tests.integration.functions.self_sync.door import Door
 
 FAULTS = {
     "500": Fault(status=500),

@@ -6,7 +6,7 @@ import pytest
 from tests.doors import (
     untouched,
 )
-from tests.integration.self_sync.door import ROUTES, SYNC, Door
+from tests.integration.functions.self_sync.door import ROUTES, SYNC, Door
 from tests.tables import rows
 
 

@@ -6,7 +6,7 @@ from tests.doors import (
     assert_tells_nothing_private,
     log_lines,
 )
-from tests.integration.self_sync.door import Door
+from tests.integration.functions.self_sync.door import Door
 
 
 def test_every_sync_is_logged_and_counted(

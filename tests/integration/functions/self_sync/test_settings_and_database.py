@@ -10,7 +10,7 @@ from tests.doors import (
     log_lines,
     untouched,
 )
-from tests.integration.self_sync.door import ROUTES, Door
+from tests.integration.functions.self_sync.door import ROUTES, Door
 
 
 def test_a_wrong_secret_key_is_the_operators_error(

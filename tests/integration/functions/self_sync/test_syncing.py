@@ -5,14 +5,14 @@ import json
 import psycopg
 import pytest
 
-from clerksync.user_table import UserTable
+from clerksync.write.user_table import UserTable
 from functions.self_sync import app
 from tests.doors import (
     ask,
     sample,
     untouched,
 )
-from tests.integration.self_sync.door import SYNC, Door, assert_row
+from tests.integration.functions.self_sync.door import SYNC, Door, assert_row
 from tests.tables import rows
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.doors import (
     untouched,
 )
-from tests.integration.self_sync.door import Door
+from tests.integration.functions.self_sync.door import Door
 
 
 @pytest.mark.parametrize("newline", ["\n", "\\n"], ids=["lines", "escapes"])

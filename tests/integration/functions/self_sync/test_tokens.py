@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.doors import (
     untouched,
 )
-from tests.integration.self_sync.door import ROUTES, SYNC, Door
-from tests.integration.self_sync.forged import FORGED
+from tests.integration.functions.self_sync.door import ROUTES, SYNC, Door
+from tests.integration.functions.self_sync.forged import FORGED
 from tests.tables import rows
 
 APP = "https://app.example.com"

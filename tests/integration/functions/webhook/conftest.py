@@ -7,7 +7,7 @@ import pytest
 
 from functions.webhook import app
 from local.stub_clerk import StubClerk
-from tests.integration.webhook.door import Door
+from tests.integration.functions.webhook.door import Door
 from tests.people import user_json
 
 

@@ -13,7 +13,7 @@ from tests.doors import (
     sample,
     untouched,
 )
-from tests.integration.webhook.door import Door, action
+from tests.integration.functions.webhook.door import Door, action
 from tests.people import user_id, user_json
 from tests.tables import rows
 

@@ -15,7 +15,7 @@ from tests.doors import (
     sign_by_hand,
     untouched,
 )
-from tests.integration.webhook.door import PATH, Door
+from tests.integration.functions.webhook.door import PATH, Door
 from tests.people import EPOCH_MS, user_id, user_json
 from tests.tables import rows
 

@@ -12,7 +12,7 @@ from tests.doors import (
     sign_by_hand,
     untouched,
 )
-from tests.integration.webhook.door import OTHER_SECRET, Door
+from tests.integration.functions.webhook.door import OTHER_SECRET, Door
 
 
 @pytest.mark.parametrize("name", ["svix-id", "svix-timestamp", "svix-signature"])

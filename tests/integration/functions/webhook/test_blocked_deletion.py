@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.doors import assert_tells_nothing_private, log_lines
-from tests.integration.webhook.door import Door, action
+from tests.integration.functions.webhook.door import Door, action
 from tests.people import user_id
 from tests.tables import SYNCED_TABLES, rows
 

@@ -5,7 +5,7 @@ import json
 import psycopg
 import pytest
 
-from clerksync import http_api
+from clerksync.doors import http_api
 from tests.doors import (
     UNREACHABLE,
     assert_tells_nothing_private,
@@ -13,7 +13,7 @@ from tests.doors import (
     log_lines,
     untouched,
 )
-from tests.integration.webhook.door import Door, action
+from tests.integration.functions.webhook.door import Door, action
 from tests.people import user_id, user_json
 from tests.tables import locked, rows
 

@@ -12,7 +12,7 @@ from tests.doors import (
     api_request,
     ask,
 )
-from tests.integration.webhook.door import PATH, Door, action
+from tests.integration.functions.webhook.door import PATH, Door, action
 from tests.people import user_id, user_json
 from tests.tables import rows
 

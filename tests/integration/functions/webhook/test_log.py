@@ -9,7 +9,7 @@ from tests.doors import (
     assert_tells_nothing_private,
     log_lines,
 )
-from tests.integration.webhook.door import Door
+from tests.integration.functions.webhook.door import Door
 from tests.people import user_json
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.doors import metrics_in
-from tests.integration.webhook.door import Door
+from tests.integration.functions.webhook.door import Door
 from tests.people import user_json
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.integration.webhook.door import Door, action
+from tests.integration.functions.webhook.door import Door, action
 from tests.people import EPOCH_MS, user_id, user_json
 from tests.tables import rows
 

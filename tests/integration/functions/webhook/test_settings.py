@@ -9,7 +9,7 @@ import pytest
 from tests.doors import (
     untouched,
 )
-from tests.integration.webhook.door import OTHER_SECRET, Door, action
+from tests.integration.functions.webhook.door import OTHER_SECRET, Door, action
 from tests.people import EPOCH_MS, user_id, user_json
 from tests.tables import rows
 

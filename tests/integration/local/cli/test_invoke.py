@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from local.stub_clerk import StubClerk
-from tests.integration.cli.output import CREATED, MIRA, answered
+from tests.integration.local.cli.output import CREATED, MIRA, answered
 from tests.people import shown, user_id
 from tests.tables import rows
 from tests.terminal import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.seeding import invented_email, invented_user, seed_users
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import ask_this_clerk
@@ -150,7 +150,7 @@ def test_the_rate_limit_is_kept(
     waits: list[float] = []
     clock = SimpleNamespace(sleep=waits.append, monotonic=lambda: 1000 + sum(waits))
     monkeypatch.setattr("local.seeding.time", clock)
-    monkeypatch.setattr("clerksync.rate_limiter.time", clock)
+    monkeypatch.setattr("clerksync.clerk.rate_limit.time", clock)
     ask_this_clerk(monkeypatch, empty)
 
     def made(*, is_stub: bool, seed: int) -> int:

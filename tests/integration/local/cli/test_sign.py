@@ -8,7 +8,7 @@ import psycopg
 from svix.webhooks import Webhook
 
 from local.stub_clerk import StubClerk
-from tests.integration.cli.output import CREATED, MIRA, answered
+from tests.integration.local.cli.output import CREATED, MIRA, answered
 from tests.tables import rows
 from tests.terminal import (
     COMMAND,

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from local.stub_clerk import StubClerk
-from tests.integration.cli.output import summary
+from tests.integration.local.cli.output import summary
 from tests.people import shown, user_id
 from tests.tables import rows
 from tests.terminal import clerksync_here

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.output import summary
+from tests.integration.local.cli.output import summary
 from tests.terminal import (
     EVENTS,
     Running,

@@ -8,7 +8,7 @@ from psycopg.conninfo import make_conninfo
 
 from local.stub_clerk import Fault, StubClerk
 from tests.doors import UNREACHABLE
-from tests.integration.cli.output import CREATED
+from tests.integration.local.cli.output import CREATED
 from tests.tables import rows
 from tests.terminal import (
     EVENTS,

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.page import Page
 from local.stub_clerk import StubClerk
 from tests.doors import untouched

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from clerksync.user_table import UserTable
+from clerksync.write.user_table import UserTable
 from tests.people import a_user, user_id
 
 

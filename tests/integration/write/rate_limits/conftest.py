@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from clerksync.user_table import UserTable
-from tests.integration.rate_limits.buckets import Buckets
+from clerksync.write.user_table import UserTable
+from tests.integration.write.rate_limits.buckets import Buckets
 
 
 @pytest.fixture

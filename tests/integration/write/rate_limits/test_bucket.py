@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from clerksync.database import Database
-from clerksync.rate_limits import Decision, consume
+from clerksync.postgres.database import Database
+from clerksync.write.rate_limits import Decision, consume
 from tests.doors import untouched
-from tests.integration.rate_limits.buckets import Buckets
+from tests.integration.write.rate_limits.buckets import Buckets
 from tests.tables import rows
 
 # So slow that what comes back while a test runs is not seen.

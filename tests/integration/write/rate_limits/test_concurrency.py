@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.rate_limits import Decision, consume
-from tests.integration.rate_limits.buckets import Buckets
+from clerksync.postgres.database import Database
+from clerksync.write.rate_limits import Decision, consume
+from tests.integration.write.rate_limits.buckets import Buckets
 from tests.interleaving import install_points, interleave
 from tests.tables import rows
 from tests.terminal import eventually

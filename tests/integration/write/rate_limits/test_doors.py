@@ -7,15 +7,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clerksync.database import Database
-from clerksync.rate_limits import Decision, consume
+from clerksync.postgres.database import Database
+from clerksync.write.rate_limits import Decision, consume
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
-from local.functions import close_connections
+from local.stack.functions import close_connections
 from local.stub_clerk import StubClerk
 from tests.doors import api_request, ask, ask_this_clerk
-from tests.integration.rate_limits.buckets import Buckets
+from tests.integration.write.rate_limits.buckets import Buckets
 from tests.tables import rows
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from clerksync.database import Database
-from clerksync.mapping_file import load
-from clerksync.migrate import migrate
-from clerksync.rate_limits import Decision, consume
-from clerksync.user_table import UserTable
+from clerksync.mapping.file import load
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write.rate_limits import Decision, consume
+from clerksync.write.user_table import UserTable
 from tests.applications import TABLES
 from tests.people import a_user, user_id
 from tests.terminal import clerksync_here

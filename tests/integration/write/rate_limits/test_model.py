@@ -6,9 +6,9 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clerksync.database import Database
-from clerksync.rate_limits import consume
-from tests.integration.rate_limits.buckets import Buckets
+from clerksync.postgres.database import Database
+from clerksync.write.rate_limits import consume
+from tests.integration.write.rate_limits.buckets import Buckets
 
 # All is a whole multiple of these, so that the model is exact, and so large that what
 # comes back while a test runs, less than one token, does not change an answer.

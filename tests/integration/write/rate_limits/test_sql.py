@@ -9,12 +9,12 @@ from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from clerksync.database import Database
 from clerksync.errors import TableMisfitError
-from clerksync.migrate import migrate
-from clerksync.rate_limits import Decision, consume
-from clerksync.user_table import UserTable
-from tests.integration.rate_limits.buckets import Buckets
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write.rate_limits import Decision, consume
+from clerksync.write.user_table import UserTable
+from tests.integration.write.rate_limits.buckets import Buckets
 from tests.people import a_user, user_id
 from tests.tables import rows
 

@@ -4,12 +4,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from clerksync.database import Database
 from clerksync.errors import SchemaOutdatedError
-from clerksync.rate_limits import Decision, consume
-from clerksync.user_table import UserTable
+from clerksync.postgres.database import Database
+from clerksync.write.rate_limits import Decision, consume
+from clerksync.write.user_table import UserTable
 from tests.doors import untouched
-from tests.integration.rate_limits.buckets import Buckets
+from tests.integration.write.rate_limits.buckets import Buckets
 from tests.people import a_user, user_id
 from tests.tables import rows
 

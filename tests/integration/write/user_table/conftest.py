@@ -2,8 +2,8 @@
 
 import pytest
 
-from clerksync.database import Database
-from tests.integration.user_table.writer import Writer
+from clerksync.postgres.database import Database
+from tests.integration.write.user_table.writer import Writer
 
 
 @pytest.fixture(params=["one", "many"])

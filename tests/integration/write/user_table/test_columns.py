@@ -6,10 +6,10 @@ import string
 import psycopg
 import pytest
 
-from clerksync.database import Database
 from clerksync.errors import InvalidPayloadError
-from clerksync.user_table import UserTable
-from tests.integration.user_table.writer import Writer
+from clerksync.postgres.database import Database
+from clerksync.write.user_table import UserTable
+from tests.integration.write.user_table.writer import Writer
 from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import footprint, rows
 

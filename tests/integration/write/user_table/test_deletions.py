@@ -2,8 +2,8 @@
 
 import psycopg
 
-from clerksync.database import Database
-from tests.integration.user_table.writer import Writer
+from clerksync.postgres.database import Database
+from tests.integration.write.user_table.writer import Writer
 from tests.people import a_user, user_id
 from tests.tables import rows
 

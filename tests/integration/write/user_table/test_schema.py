@@ -4,11 +4,11 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from clerksync.database import Database
 from clerksync.errors import SchemaOutdatedError
-from clerksync.migrate import migrate
-from clerksync.user_table import UserTable
-from tests.integration.user_table.writer import Writer
+from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
+from clerksync.write.user_table import UserTable
+from tests.integration.write.user_table.writer import Writer
 from tests.people import a_user, user_id
 from tests.tables import rows
 

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from tests.integration.user_table.writer import Writer
+from tests.integration.write.user_table.writer import Writer
 from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import footprint, rows
 

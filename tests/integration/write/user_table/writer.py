@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from clerksync.clerk_user import ClerkUser
-from clerksync.database import Database
-from clerksync.outcome import Outcome
-from clerksync.user_table import UserTable
+from clerksync.clerk.user import ClerkUser
+from clerksync.postgres.database import Database
+from clerksync.write.outcome import Outcome
+from clerksync.write.user_table import UserTable
 
 
 class Writer:

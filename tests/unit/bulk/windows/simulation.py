@@ -14,13 +14,13 @@ from typing import Any, Self, cast
 
 from hypothesis import strategies as st
 
-from clerksync.clerk_api import ClerkApi
-from clerksync.clerk_user import ClerkUser, Page, Unreadable
+from clerksync.bulk.fetch import Fetched
+from clerksync.bulk.listing import next_page
+from clerksync.bulk.windows import Window, Windows
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.user import ClerkUser, Page, Unreadable
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
-from clerksync.fetch import Fetched
-from clerksync.listing import next_page
-from clerksync.outcome import Prepared
-from clerksync.windows import Window, Windows
+from clerksync.write.outcome import Prepared
 
 PAGE = 4
 _FOR_EVER = 20_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerksync.windows import Windows
-from tests.unit.windows.simulation import (
+from clerksync.bulk.windows import Windows
+from tests.unit.bulk.windows.simulation import (
     PAGE,
     SEEDS,
     TIMES,

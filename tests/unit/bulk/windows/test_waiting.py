@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from clerksync.windows import Window, Windows
-from tests.unit.windows.simulation import Listing, assert_is_partition
+from clerksync.bulk.windows import Window, Windows
+from tests.unit.bulk.windows.simulation import Listing, assert_is_partition
 
 _PATIENCE_SECONDS = 20.0
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.settings import Settings
+from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.settings.environment import Settings
 from local.stub_clerk import StubClerk
 from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk, forget_settings

@@ -2,11 +2,11 @@
 
 import pytest
 
-from clerksync.clerk_api import ClerkApi, Patience
+from clerksync.clerk.api import ClerkApi, Patience
 from clerksync.errors import (
     ClerkUnavailableError,
 )
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.stub_clerk import Fault, StubClerk
 
 BROKEN = {

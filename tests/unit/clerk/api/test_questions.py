@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from clerksync.clerk_api import ClerkApi, Patience
-from clerksync.clerk_user import IDS_LIMIT
+from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.clerk.user import IDS_LIMIT
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidPayloadError,
 )
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import listening
 from tests.people import user_id

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clerksync.clerk_api import ClerkApi
+from clerksync.clerk.api import ClerkApi
 from clerksync.errors import (
     ClerkRequestError,
     MissingSettingError,

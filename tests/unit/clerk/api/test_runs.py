@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.clerk_api import BULK, ClerkApi
+from clerksync.clerk.api import BULK, ClerkApi
 from clerksync.errors import OutOfTimeError
-from clerksync.settings import Settings
+from clerksync.settings.environment import Settings
 from local.stub_clerk import StubClerk
 
 

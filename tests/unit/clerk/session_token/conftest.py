@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from clerksync.session_token import SessionVerifier
+from clerksync.clerk.session_token import SessionVerifier
 from local.stub_clerk import StubClerk
-from tests.unit.session_token.keys import Clock, KeySet
+from tests.unit.clerk.session_token.keys import Clock, KeySet
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("clerksync.session_token.time.monotonic", clock)
+    monkeypatch.setattr("clerksync.clerk.session_token.time.monotonic", clock)
     return clock
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from clerksync.session_token import SessionVerifier
+from clerksync.clerk.session_token import SessionVerifier
 from local.stub_clerk import StubClerk
 from tests.people import user_id
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from clerksync.clerk.session_token import find_token
 from clerksync.errors import (
     NotAuthenticatedError,
 )
-from clerksync.session_token import find_token
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from clerksync.clerk.session_token import SessionVerifier
 from clerksync.errors import (
     InvalidSettingError,
     NotAuthenticatedError,
 )
-from clerksync.session_token import SessionVerifier
 from local.stub_clerk import StubClerk
-from tests.unit.session_token.keys import USER, KeySet, token, verify
+from tests.unit.clerk.session_token.keys import USER, KeySet, token, verify
 
 
 def test_a_given_key_is_used_whatever_the_key_id(

@@ -5,14 +5,22 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from clerksync.clerk.session_token import SessionVerifier
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     NotAuthenticatedError,
 )
-from clerksync.session_token import SessionVerifier
 from local.stub_clerk import StubClerk
-from tests.unit.session_token.keys import URL, USER, Clock, KeySet, jwk, token, verify
+from tests.unit.clerk.session_token.keys import (
+    URL,
+    USER,
+    Clock,
+    KeySet,
+    jwk,
+    token,
+    verify,
+)
 
 
 def test_a_good_token_gives_its_user(

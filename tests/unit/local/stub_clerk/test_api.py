@@ -7,7 +7,7 @@ import urllib3
 
 from local.stub_clerk import StubClerk
 from tests.openapi import assert_answer, needs_specifications
-from tests.unit.stub_clerk.asking import call
+from tests.unit.local.stub_clerk.asking import call
 
 
 @needs_specifications

@@ -3,7 +3,7 @@
 import pytest
 
 from local.stub_clerk import ClerkError, StubClerk
-from tests.unit.stub_clerk.asking import listed
+from tests.unit.local.stub_clerk.asking import listed
 
 
 def test_updated_at_always_grows(stub: StubClerk) -> None:

@@ -9,7 +9,7 @@ from urllib3.exceptions import ProtocolError
 
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.openapi import assert_answer, needs_specifications
-from tests.unit.stub_clerk.asking import get
+from tests.unit.local.stub_clerk.asking import get
 
 
 @needs_specifications

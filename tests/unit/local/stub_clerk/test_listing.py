@@ -4,7 +4,7 @@ import pytest
 
 from local.stub_clerk import StubClerk
 from tests.openapi import assert_answer, needs_specifications
-from tests.unit.stub_clerk.asking import call, listed
+from tests.unit.local.stub_clerk.asking import call, listed
 
 
 def test_listing_shows_the_newest_ten_by_default(crowd: StubClerk) -> None:

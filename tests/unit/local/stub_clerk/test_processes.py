@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from local.stub_clerk import StubClerk
-from tests.unit.stub_clerk.asking import get, post
+from tests.unit.local.stub_clerk.asking import get, post
 
 
 def test_closing_hangs_up_at_once_and_leaves_no_thread() -> None:
@@ -133,7 +133,7 @@ def _started(command: list[str]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
     )
 
 

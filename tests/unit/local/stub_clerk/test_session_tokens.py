@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from local.stub_clerk import StubClerk
-from tests.unit.stub_clerk.asking import get
+from tests.unit.local.stub_clerk.asking import get
 
 
 def test_a_session_token_verifies_by_pem_and_by_key_set(signer: StubClerk) -> None:

@@ -5,18 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from clerksync.rate_limiter import RateLimiter
+from clerksync.clerk.rate_limit import RateLimiter
 from functions.bulk_sync import app
 from local.stub_clerk import StubClerk
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk
-from tests.integration.bulk_sync.parallel.conftest import PAGE
-from tests.integration.bulk_sync.parallel.distributed.machine import Machine
+from tests.integration.bulk.parallel.conftest import PAGE
+from tests.integration.bulk.parallel.distributed.machine import Machine
 
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clerksync.window_plan._USERS_AT_LEAST", 10 * PAGE)
+    monkeypatch.setattr("clerksync.bulk.distributed_windows._USERS_AT_LEAST", 10 * PAGE)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from clerksync.database import Database
+from clerksync.postgres.database import Database
 from functions.bulk_sync import app
 
 JSON = dict[str, Any]

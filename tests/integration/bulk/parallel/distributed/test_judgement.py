@@ -5,16 +5,16 @@ import uuid
 import psycopg
 import pytest
 
-from clerksync.bulk_run import BulkSyncRequest, Report
-from clerksync.bulk_steps import BulkSetup, BulkSteps
-from clerksync.clerk_api import BULK, ClerkApi
-from clerksync.database import Database
-from clerksync.settings import Settings
+from clerksync.bulk.report import BulkSyncRequest, Report
+from clerksync.bulk.steps import BulkSetup, BulkSteps
+from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
 from functions.bulk_sync import app
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import ask_this_clerk, log_lines
-from tests.integration.bulk_sync.bulk import miss_two
-from tests.integration.bulk_sync.parallel.distributed.machine import (
+from tests.integration.bulk.bulk import miss_two
+from tests.integration.bulk.parallel.distributed.machine import (
     JSON,
     ElsewhereMachine,
     Machine,

@@ -6,13 +6,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.clerk_api import ClerkApi
+from clerksync.clerk.api import ClerkApi
 from functions.bulk_sync import app
 from local.stub_clerk import StubClerk
 from tests.doors import log_lines, sample
-from tests.integration.bulk_sync.bulk import miss_two
-from tests.integration.bulk_sync.parallel.conftest import USERS
-from tests.integration.bulk_sync.parallel.distributed.machine import JSON, Machine
+from tests.integration.bulk.bulk import miss_two
+from tests.integration.bulk.parallel.conftest import USERS
+from tests.integration.bulk.parallel.distributed.machine import JSON, Machine
 from tests.people import shown
 from tests.tables import SYNCED_TABLES, rows
 

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clerksync.rate_limiter import RateLimiter
+from clerksync.clerk.rate_limit import RateLimiter
 from functions.bulk_sync import app
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.clock import RunClock
-from tests.integration.bulk_sync.bulk import miss_two
-from tests.integration.bulk_sync.parallel.conftest import USERS
-from tests.integration.bulk_sync.parallel.distributed.machine import (
+from tests.integration.bulk.bulk import miss_two
+from tests.integration.bulk.parallel.conftest import USERS
+from tests.integration.bulk.parallel.distributed.machine import (
     JSON,
     Machine,
     failed,
 )
-from tests.integration.bulk_sync.parallel.walks import late_from
+from tests.integration.bulk.parallel.walks import late_from
 from tests.people import shown
 from tests.tables import rows
 
@@ -101,7 +101,7 @@ def test_fewer_windows_than_could_be_walked_at_once_have_larger_shares(
 ) -> None:
     """Nothing of the limit is left to nobody. It is that of the kind of instance."""
     monkeypatch.delenv("CLERKSYNC_RATE_LIMIT")
-    monkeypatch.setattr("clerksync.window_plan._USERS_AT_LEAST", 10**6)
+    monkeypatch.setattr("clerksync.bulk.distributed_windows._USERS_AT_LEAST", 10**6)
     plan = machine.plan(concurrency=5)
     assert (plan["concurrency"], plan["run"]["rate_limit"]) == (1, 900)
 
@@ -257,7 +257,7 @@ def test_the_largest_plan_is_small_enough_for_the_state_machine(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """256 KB is the most that goes from one state to the next; AWS counts bytes."""
-    monkeypatch.setattr("clerksync.window_plan._USERS_AT_LEAST", 1)
+    monkeypatch.setattr("clerksync.bulk.distributed_windows._USERS_AT_LEAST", 1)
     plan = machine.plan()
     assert 100 < len(plan["parts"]) <= 200
     most: dict[str, Any] = dict.fromkeys(plan["parts"][0]["counts"], 10**9)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from local.stub_clerk import StubClerk
-from tests.integration.cli.doctor.examining import Doctor
-from tests.integration.cli.doctor.remote import Remote, far_away
-from tests.integration.test_tls import certificate
+from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.cli.doctor.remote import Remote, far_away
+from tests.integration.postgres.test_tls import certificate
 
 __all__ = ["certificate"]
 

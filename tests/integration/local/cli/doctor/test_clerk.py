@@ -11,7 +11,7 @@ import pytest
 import urllib3
 
 from local.stub_clerk import StubClerk
-from tests.integration.cli.doctor.examining import Doctor
+from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import free_port
 
 

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 
-from clerksync.mapping_file import DEFAULT
-from clerksync.write_path import build
+from clerksync.mapping.file import DEFAULT
+from clerksync.write.sql_functions import build
 from local.stub_clerk import Fault, StubClerk
-from tests.integration.cli.doctor.examining import Doctor
+from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import clerksync_here
 
 UPSERT, *_ = build(DEFAULT, "public").functions

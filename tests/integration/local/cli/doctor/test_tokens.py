@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.stub_clerk import StubClerk
-from tests.integration.cli.doctor.examining import Doctor
-from tests.integration.webhook.door import OTHER_SECRET
+from tests.integration.functions.webhook.door import OTHER_SECRET
+from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import free_port
 
 

@@ -10,7 +10,7 @@ import pytest
 from local.doctor import CHECKS
 from local.stub_clerk import StubClerk
 from tests.doors import UNREACHABLE
-from tests.integration.cli.doctor.examining import Doctor
+from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import clerksync, clerksync_here, clerksync_on_a_terminal
 
 ESCAPE = "\x1b"
