@@ -14,11 +14,12 @@ from rich.console import Console
 
 from clerksync.bulk.report import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.retry import BULK
 from clerksync.errors import MissingSettingError
 from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.page import Page
 from local.progress import show_report, shown_progress
@@ -100,7 +101,7 @@ def _sync(console: Console, settings: Settings) -> None:
     database = Database.from_settings(settings)
     try:
         with shown_progress(console) as progress:
-            clerk = ClerkApi(settings, BULK)
+            clerk = clerk_client(settings, BULK)
             sync = BulkSync(settings, database, clerk, progress)
             report = sync.run(BulkSyncRequest(force=True))
         show_report(console, report)

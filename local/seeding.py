@@ -10,14 +10,15 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from clerksync.clerk.api import API_VERSION, BULK, ClerkApi
+from clerksync.clerk.api import API_VERSION
 from clerksync.clerk.rate_limit import RateLimiter, limit_of
-from clerksync.clerk.retry import TryAgainError, refusal
+from clerksync.clerk.retry import BULK, TryAgainError, refusal
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidSettingError,
 )
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk.people import invented_names
 
@@ -83,7 +84,7 @@ def refuse_live(settings: Settings) -> None:
             "Invented users are made in a development instance only, and "
             f"CLERK_SECRET_KEY does not begin with {_TEST_KEY}."
         )
-    instance = ClerkApi(settings, BULK).instance()
+    instance = clerk_client(settings, BULK).instance()
     if instance.is_production:
         raise InvalidSettingError(
             f"CLERK_SECRET_KEY is of {instance.id}, a production instance: invented "

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
-from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.retry import INTERACTIVE
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -21,6 +21,7 @@ from clerksync.errors import (
 )
 from clerksync.mapping.table import identifiers
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.progress import span
 
@@ -143,7 +144,7 @@ def look(settings: Settings, database: Database) -> Status:
     is told in the status."""
     status = database.run(lambda connection: _in_database(connection, settings))
     try:
-        clerk = ClerkApi(settings, INTERACTIVE)
+        clerk = clerk_client(settings, INTERACTIVE)
         in_a_day = int(time.time() * 1000) + _DAY_MS
         status.clerk_users = clerk.count(created_before=in_a_day)
     except (ClerkRequestError, ClerkUnavailableError, MissingSettingError) as error:

@@ -5,7 +5,8 @@ import time
 from benchmarks.contenders.stopwatch import tell
 from clerksync.bulk.fetch import fetch_windows
 from clerksync.bulk.windows import Windows
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.retry import BULK
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.outcome import Prepared
 
@@ -13,7 +14,7 @@ from clerksync.write.outcome import Prepared
 def _work() -> dict[str, int]:
     settings = Settings()
     batches = fetch_windows(
-        ClerkApi(settings, BULK).for_run(),
+        clerk_client(settings, BULK).for_run(),
         Windows.until(int(time.time() * 1000)),
         lambda _page: Prepared(),
         workers=settings.workers,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from clerksync.bulk.distributed_run import DistributedRun
 from clerksync.bulk.report import BulkSyncRequest, Progress, ignore
 from clerksync.bulk.run import BulkSync
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.retry import BULK
 from clerksync.doors.next_run import start_next_run
 from clerksync.errors import ClerksyncError
 from clerksync.observability import (
@@ -19,6 +19,7 @@ from clerksync.observability import (
     tell_run,
 )
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.time_limit import time_limit
 
@@ -29,7 +30,7 @@ _LAST_SECONDS: Final = 5
 
 settings = Settings()
 database = Database.from_settings(settings)
-clerk = ClerkApi(settings, BULK)
+clerk = clerk_client(settings, BULK)
 
 
 class BulkSyncFailedError(Exception):

@@ -5,20 +5,28 @@ What is stored is what Clerk's API says, never what the browser says.
 
 from pydantic import BaseModel, Field, ValidationError
 
-from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.retry import INTERACTIVE
 from clerksync.clerk.session_token import SessionVerifier, find_token
 from clerksync.clerk.user import parse_json
 from clerksync.doors.ensure_user import row_of_synced, sync_user
 from clerksync.doors.http_api import Request, Response, http_door
+from clerksync.doors.snapshot import (
+    FOR_SECRETS,
+    FOR_TOKENS,
+    import_for_snapshot,
+)
 from clerksync.errors import ForbiddenError, InvalidPayloadError
 from clerksync.observability import count, logger
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
 
+import_for_snapshot(*FOR_SECRETS, *FOR_TOKENS)
+
 settings = Settings()
 database = Database.from_settings(settings)
-clerk = ClerkApi(settings, INTERACTIVE)
+clerk = clerk_client(settings, INTERACTIVE)
 sessions = SessionVerifier(clerk.jwks)
 
 

@@ -11,6 +11,7 @@ from clerksync.clerk.webhook import (
     verify_signature,
 )
 from clerksync.doors.http_api import Request, Response, http_door
+from clerksync.doors.snapshot import FOR_SECRETS, import_for_snapshot
 from clerksync.errors import (
     InvalidSettingError,
     InvalidSignatureError,
@@ -21,6 +22,8 @@ from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 from clerksync.write.deletion import delete_user
 from clerksync.write.user_table import UserTable
+
+import_for_snapshot(*FOR_SECRETS)
 
 settings = Settings()
 database = Database.from_settings(settings)
@@ -70,9 +73,10 @@ def apply(event: WebhookEvent) -> str:
 
 def ask_clerk(clerk_ids: Sequence[str]) -> list[ClerkUser]:
     """Only where no row may be without an email, and one moves on."""
-    from clerksync.clerk.api import INTERACTIVE, ClerkApi  # noqa: PLC0415 - seldom used
+    from clerksync.clerk.retry import INTERACTIVE  # noqa: PLC0415 - seldom used
+    from clerksync.settings.clerk_client import clerk_client  # noqa: PLC0415 - same
 
-    return ClerkApi(settings, INTERACTIVE).users_by_id(clerk_ids)
+    return clerk_client(settings, INTERACTIVE).users_by_id(clerk_ids)
 
 
 handler = http_door(receive, counted_as="Webhooks")

@@ -10,8 +10,9 @@ import typer
 
 from clerksync.bulk.report import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.retry import BULK
 from clerksync.schema.migrate import migrate as apply_migrations
+from clerksync.settings.clerk_client import clerk_client
 from local.commands.acting import (
     ClerkId,
     check_id,
@@ -125,7 +126,7 @@ def _bulk(
         if tier is not None:
             check_tier(opened, settings, tier)
         with shown_progress(err if as_json else out) as progress:
-            clerk = ClerkApi(settings, BULK)
+            clerk = clerk_client(settings, BULK)
             sync = BulkSync(settings, opened, clerk, progress)
             report = sync.run(request, deadline=deadline)
         if as_json:

@@ -7,7 +7,8 @@ from typing import Any, Final, LiteralString, Self
 
 from psycopg import sql
 
-from clerksync.clerk.api import ClerkApi, Instance, Patience
+from clerksync.clerk.api import Instance
+from clerksync.clerk.retry import Patience
 from clerksync.mapping.table import (
     Companion,
     TableMapping,
@@ -15,6 +16,7 @@ from clerksync.mapping.table import (
     identifiers,
 )
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.progress import Advance
 
@@ -47,7 +49,7 @@ class Subject:
         self.progress = progress
         self.settings = ReadableSettings()
         self.database = Database.from_settings(self.settings)
-        self.clerk = ClerkApi(self.settings, _PATIENCE)
+        self.clerk = clerk_client(self.settings, _PATIENCE)
 
     @classmethod
     @contextmanager

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs
 
 import psycopg
 
-from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.retry import INTERACTIVE
 from clerksync.clerk.user import is_clerk_id
 from clerksync.errors import ClerksyncError
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.page.door import Answer, Event, as_json, refused
 from local.page.self_syncs import SelfSyncs
@@ -49,7 +50,7 @@ class Reading:
         self._self_syncs = self_syncs
         self._sign_in = sign_in
         self._tables = Tables(settings)
-        self._clerk = ClerkApi(settings, INTERACTIVE)
+        self._clerk = clerk_client(settings, INTERACTIVE)
         # Two requests may run at once, and a connection is one thread's.
         self._database = Database.from_settings(settings)
         self._database_of_user = Database.from_settings(settings)

@@ -17,9 +17,10 @@ import pytest
 
 from clerksync.bulk.report import BulkSyncRequest, Report
 from clerksync.bulk.run import BulkSync
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.retry import BULK
 from clerksync.observability import logger
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk import StubClerk
 from tests.clock import RunClock
@@ -42,7 +43,7 @@ _SIZES: Final = {
     "bulk.fetch._SMALLEST": _PAGE + 1,
     "bulk.fetch._LARGEST": _PAGE + 1,
     # Clerk fails on purpose here: nobody has to wait until it is better.
-    "clerk.api._BACKOFF_SECONDS": 0.0002,
+    "clerk.retry._BACKOFF_SECONDS": 0.0002,
 }
 _EMPTY: Final = (
     b"DELETE FROM users; DELETE FROM sync_state;"
@@ -113,7 +114,7 @@ class Arena:
         database = Database(lambda: self.wire.url)
         settings = Settings()
         try:
-            sync = BulkSync(settings, database, ClerkApi(settings, BULK))
+            sync = BulkSync(settings, database, clerk_client(settings, BULK))
             return sync.run(BulkSyncRequest.from_event({"mode": mode}))
         finally:
             database.close()

@@ -7,13 +7,14 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 
-from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.retry import INTERACTIVE
 from clerksync.errors import (
     ClerkUnavailableError,
     DatabaseUnreachableError,
     InvalidSettingError,
 )
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.time_limit import time_limit
 from clerksync.write.user_table import UserTable
@@ -101,7 +102,7 @@ def test_a_silent_clerk_is_given_up_when_the_time_is_over(
     monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_invented")
     with silence() as port:
         monkeypatch.setenv("CLERK_API_URL", f"http://127.0.0.1:{port}")
-        clerk = ClerkApi(Settings(), INTERACTIVE)
+        clerk = clerk_client(Settings(), INTERACTIVE)
         with pytest.raises(ClerkUnavailableError), time_limit(SOON):
             clerk.user(user_id(1))
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from clerksync.bulk.report import BulkSyncRequest, Progress, Report, ignore
 from clerksync.bulk.run import BulkSync
-from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.clerk.retry import Patience
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
 from local.stub_clerk import StubClerk
@@ -29,7 +30,7 @@ class Bulk:
         **request: Any,
     ) -> Report:
         settings = Settings()
-        clerk = ClerkApi(settings, PATIENT)
+        clerk = clerk_client(settings, PATIENT)
         bulk = BulkSync(settings, self.database, clerk, progress)
         asked = BulkSyncRequest.model_validate({"mode": mode} | request)
         report = bulk.run(asked, deadline=deadline)

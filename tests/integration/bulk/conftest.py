@@ -13,7 +13,7 @@ from tests.integration.bulk.bulk import Bulk
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubClerk]:
     """1,200 users are three pages of the listing."""
-    monkeypatch.setattr("clerksync.clerk.api._BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("clerksync.clerk.retry._BACKOFF_SECONDS", 0.001)
     with StubClerk(users=1_200) as stub:
         ask_this_clerk(monkeypatch, stub)
         yield stub

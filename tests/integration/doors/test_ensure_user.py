@@ -8,7 +8,8 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.retry import Patience
 from clerksync.clerk.user import parse_user
 from clerksync.doors.ensure_user import ensure_user
 from clerksync.errors import (
@@ -21,6 +22,7 @@ from clerksync.errors import (
     UnknownUserError,
 )
 from clerksync.postgres.database import Database, Result, Work
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
 from local.stub_clerk import Fault, StubClerk, StubRequest
@@ -40,7 +42,7 @@ def stub(environment: pytest.MonkeyPatch) -> Iterator[StubClerk]:
 
 @pytest.fixture
 def clerk() -> ClerkApi:
-    return ClerkApi(Settings(), _IMPATIENT)
+    return clerk_client(Settings(), _IMPATIENT)
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_row_that_is_there_is_one_query(
 ) -> None:
     """Clerk is not asked: neither its key nor its address is set."""
     users.upsert(a_user())
-    clerk = ClerkApi(Settings(), _IMPATIENT)
+    clerk = clerk_client(Settings(), _IMPATIENT)
     with closing(Counting(lambda: database_url)) as counting, untouched(connection):
         row = ensure_user(UserTable(counting), clerk, user_id(1))
     assert row["email"] == "user1@example.com"

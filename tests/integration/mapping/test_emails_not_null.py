@@ -162,7 +162,7 @@ def test_a_clerk_that_cannot_be_asked_leaves_all_as_it_is(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own webhook is answered with an error, and comes again."""
-    monkeypatch.setattr("clerksync.clerk.api._BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("clerksync.clerk.retry._BACKOFF_SECONDS", 0.001)
     clerk = application.clerk
     holder = application.sign_up("shared@example.com")
     clerk.update_user(holder["id"], email="other@example.com", notify=False)

@@ -6,13 +6,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.clerk.api import INTERACTIVE, ClerkApi
+from clerksync.clerk.retry import INTERACTIVE
 from clerksync.clerk.user import ClerkUser, parse_user
 from clerksync.doors.ensure_user import sync_user
 from clerksync.errors import InvalidPayloadError
 from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
 from local.stub_clerk import StubClerk
@@ -152,7 +153,7 @@ def test_a_holder_who_is_deleted_meanwhile_costs_the_user_no_session(
     """The tombstone is the holder's: the user was written."""
     forget_settings(monkeypatch)
     ask_this_clerk(monkeypatch, clerk)
-    api = ClerkApi(Settings(), INTERACTIVE)
+    api = clerk_client(Settings(), INTERACTIVE)
 
     def overtaken(ids: Sequence[str]) -> list[ClerkUser]:
         found = api.users_by_id(ids)

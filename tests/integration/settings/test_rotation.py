@@ -6,9 +6,10 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from clerksync.clerk.api import BULK, INTERACTIVE, ClerkApi
+from clerksync.clerk.retry import BULK, INTERACTIVE
 from clerksync.errors import ClerkRequestError, DatabaseUnreachableError
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from functions.webhook import app
 from local.stub_clerk import StubClerk
@@ -65,7 +66,7 @@ def test_a_key_that_clerk_refuses_makes_us_look_at_the_secret(
 ) -> None:
     """A self-sync goes on with the new key, and asks Clerk once more."""
     secret.holds(CLERK_API_URL=clerk.url, CLERK_SECRET_KEY="sk_test_old")
-    api = ClerkApi(Settings(), INTERACTIVE)
+    api = clerk_client(Settings(), INTERACTIVE)
     with pytest.raises(ClerkRequestError, match="CLERK_SECRET_KEY"):
         api.instance()
     secret.holds(CLERK_API_URL=clerk.url, CLERK_SECRET_KEY=clerk.secret_key)
@@ -78,7 +79,7 @@ def test_a_run_begins_with_the_new_key(secret: KeptSecret, clerk: StubClerk) -> 
     """The old one, still cached, is refused by the first question."""
     settings = Settings()
     secret.holds(CLERK_API_URL=clerk.url, CLERK_SECRET_KEY="sk_test_old")
-    run = ClerkApi(settings, BULK).for_run()
+    run = clerk_client(settings, BULK).for_run()
     secret.holds(CLERK_API_URL=clerk.url, CLERK_SECRET_KEY=clerk.secret_key)
     assert run.instance().id
     assert run.count(created_before=1 << 41) == 3
@@ -89,7 +90,7 @@ def test_a_run_under_way_takes_no_other_key(
 ) -> None:
     """It may be of another instance, whose users the run would mix in."""
     secret.holds(CLERK_API_URL=clerk.url, CLERK_SECRET_KEY=clerk.secret_key)
-    run = ClerkApi(Settings(), BULK).for_run()
+    run = clerk_client(Settings(), BULK).for_run()
     run.instance()
     secret.holds(CLERK_API_URL=clerk.url, CLERK_SECRET_KEY="sk_test_other")
     clerk.fail_next(status=401, retry_after=None)

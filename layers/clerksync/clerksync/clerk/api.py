@@ -1,8 +1,7 @@
-"""The part of Clerk's Backend API that sync needs, and how to ask patiently."""
+"""The part of Clerk's Backend API that sync needs."""
 
 import copy
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from clerksync.clerk.rate_limit import RateLimiter
-from clerksync.clerk.retry import TryAgainError, refusal
+from clerksync.clerk.retry import Patience, TryAgainError, insist, refusal
 from clerksync.clerk.user import (
     IDS_LIMIT,
     ClerkUser,
@@ -29,39 +28,17 @@ from clerksync.errors import (
     OutOfTimeError,
 )
 from clerksync.observability import count
-from clerksync.settings.environment import Settings
 from clerksync.time_limit import seconds_left
 
 API_VERSION: Final = "2026-05-12"
 PAGE_LIMIT: Final = 500
-_HINT: Final = "Check the network, CLERK_API_URL and CLERK_ISSUER, or try later."
 GRACE_SECONDS: Final = 5.0
 """What was asked before the deadline may be answered for so long after it."""
 OUT_OF_TIME: Final = "The time of the run was over."
-_BACKOFF_SECONDS: Final = 0.5
 _LEAST_SECONDS: Final = 0.1
-# Not seeded at import: environments restored from one snapshot would wait alike.
-_RANDOM: Final = random.SystemRandom()
 
 Answer = TypeVar("Answer")
 Query = Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to insist on one answer. A 429 is no failed try: it is waited out."""
-
-    retries: int
-    """After a 5xx, a broken connection or a cut answer, with backoff."""
-    longest_wait_seconds: float
-    """In all. What would take longer is not waited: Clerk counts as unavailable."""
-    timeout_seconds: float
-    """For connecting, and for each silence while reading."""
-
-
-# Somebody is looking at a screen; the browser tries again.
-INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=2, timeout_seconds=5)
-BULK: Final = Patience(retries=5, longest_wait_seconds=300, timeout_seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +55,21 @@ class ClerkApi:
     keep one rate limit, and a 429 to one of them stops all for as long as it says.
     """
 
-    def __init__(self, settings: Settings, patience: Patience) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        patience: Patience,
+        *,
+        url: Callable[[], str],
+        secret_key: Callable[[], str],
+        user_model: Callable[[], type[ClerkUser]] = lambda: ClerkUser,
+        refresh: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`url` and `secret_key` are read at each request that needs them. `refresh`
+        is called when Clerk refused the key: whether there may be another one now."""
+        self._url = url
+        self._secret_key = secret_key
+        self._user_model = user_model
+        self._refresh = refresh
         self._patience = patience
         self._http = urllib3.PoolManager(maxsize=32, retries=False)
         self.rate_limiter = RateLimiter()
@@ -98,7 +88,7 @@ class ClerkApi:
         """
         api = copy.copy(self)
         api.deadline = deadline
-        api._access = self._settings.clerk_api_url, self._settings.clerk_secret_key  # noqa: SLF001 - of this very class
+        api._access = self._url(), self._secret_key()  # noqa: SLF001 - of this very class
         api._stopped = threading.Event()  # noqa: SLF001 - as above
         api.requests = 0
         return api
@@ -164,7 +154,7 @@ class ClerkApi:
 
     def parse_page(self, body: bytes) -> Page:
         """Decode as much of each user as the target table needs."""
-        return parse_page(body, self._settings.mapping.user_model)
+        return parse_page(body, self._user_model())
 
     def updated_page(self, *, offset: int) -> Page:
         """A page of the listing, last updated first. Clerk has no updated_at filter."""
@@ -179,7 +169,7 @@ class ClerkApi:
         """The issuer's key set is public; the Backend API's needs the secret key."""
         if issuer is not None:
             return f"{issuer}/.well-known/jwks.json"
-        return f"{self._settings.clerk_api_url}/v1/jwks"
+        return f"{self._url()}/v1/jwks"
 
     def jwks(self, url: str) -> Mapping[str, Any]:
         jwks = self._get(url, (), parse_json)
@@ -188,48 +178,36 @@ class ClerkApi:
         return jwks
 
     def _parse_user(self, body: bytes) -> ClerkUser:
-        return parse_user(parse_json(body), self._settings.mapping.user_model)
+        return parse_user(parse_json(body), self._user_model())
 
     def _get(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]
     ) -> Answer:
-        tries, waited, problem = 0, 0.0, "too many requests"
-        renewed = False
-        while True:
-            wait = self.rate_limiter.seconds_to_wait()
-            if not wait:
-                try:
-                    return self._ask(path, query, decode)
-                except ClerkRequestError as error:
-                    if error.status == 401 and not renewed and self._renew_key():
-                        renewed = True
-                        continue
-                    count("ClerkErrors", error.status != 404)
+        def ask() -> Answer:
+            return self._ask(path, query, decode)
+
+        try:
+            try:
+                return self._insist(ask)
+            except ClerkRequestError as error:
+                if error.status != 401 or not self._renew_key():
                     raise
-                except TryAgainError as reason:
-                    problem = str(reason)
-                    if reason.retry_after_seconds is not None:
-                        self.rate_limiter.pause(reason.retry_after_seconds)
-                        continue
-                    tries += 1
-                    wait = _RANDOM.uniform(0.5, 1) * _BACKOFF_SECONDS * 2**tries
-            waited += wait
-            patience = self._patience
-            too_long = waited > patience.longest_wait_seconds or wait > seconds_left()
-            if tries > patience.retries or too_long:
-                count("ClerkErrors")
-                message = f"Clerk cannot be asked: {problem}. {_HINT}"
-                raise ClerkUnavailableError(message, wait)
-            self._sleep(wait)
+                return self._insist(ask)
+        except ClerkRequestError as error:
+            count("ClerkErrors", error.status != 404)
+            raise
+
+    def _insist(self, ask: Callable[[], Answer]) -> Answer:
+        return insist(ask, self._patience, self.rate_limiter, sleep=self._sleep)
 
     def _renew_key(self) -> bool:
         """Whether there is another key by now. In the middle of a run none is taken: it
         may be of another instance."""
         if self._access and self.requests > 1:
             return False
-        renewed = self._settings.refresh()
+        renewed = self._refresh()
         if renewed and self._access:
-            self._access = self._settings.clerk_api_url, self._settings.clerk_secret_key
+            self._access = self._url(), self._secret_key()
         return renewed
 
     def _sleep(self, seconds: float) -> None:
@@ -250,11 +228,11 @@ class ClerkApi:
     ) -> Answer:
         """Ask once. Raises TryAgainError where asking again may help."""
         self._check_time()
-        api = self._access[0] if self._access else self._settings.clerk_api_url
+        api = self._access[0] if self._access else self._url()
         url = api + path if path.startswith("/") else path
         headers = {"accept": "application/json"}
         if url.startswith(f"{api}/v1/"):
-            key = self._access[1] if self._access else self._settings.clerk_secret_key
+            key = self._access[1] if self._access else self._secret_key()
             headers["authorization"] = f"Bearer {key}"
             headers["clerk-api-version"] = API_VERSION
         if query:

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from clerksync.clerk.user import is_clerk_id
-from clerksync.doors.snapshot import import_for_snapshot
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -26,8 +25,6 @@ _REFUSED: Final = "Not authenticated: send a valid Clerk session token."
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-import_for_snapshot("jwt", "cryptography.hazmat.primitives.asymmetric.rsa")
 
 FetchJwks = Callable[[str], Mapping[str, Any]]
 

@@ -3,6 +3,11 @@ nothing."""
 
 import importlib
 import os
+from typing import Final
+
+FOR_SECRETS: Final = ("boto3", "botocore.config")
+"""A restored environment has its credentials where only boto3 looks for them."""
+FOR_TOKENS: Final = ("jwt", "cryptography.hazmat.primitives.asymmetric.rsa")
 
 
 def import_for_snapshot(*modules: str) -> None:

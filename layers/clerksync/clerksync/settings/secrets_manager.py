@@ -14,7 +14,6 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
 
-from clerksync.doors.snapshot import import_for_snapshot
 from clerksync.errors import AccessDeniedError, InvalidSettingError
 from clerksync.time_limit import seconds_left
 
@@ -22,9 +21,6 @@ from clerksync.time_limit import seconds_left
 _TIMEOUT_SECONDS: Final = 2.0
 _LEAST_SECONDS: Final = 0.1
 _TARGET: Final = "secretsmanager.GetSecretValue"
-
-# An environment restored from a snapshot has its keys where only boto3 looks for them.
-import_for_snapshot("boto3", "botocore.config")
 
 
 def read_secret(name: str, *, named_by: str) -> str | None:

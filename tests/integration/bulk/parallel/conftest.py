@@ -20,7 +20,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clerksync.bulk.windows._WORTH_HALVING", 2 * PAGE)
     for size in ("_SMALLEST", "_LARGEST"):
         monkeypatch.setattr(f"clerksync.bulk.fetch.{size}", 5 * PAGE)
-    monkeypatch.setattr("clerksync.clerk.api._BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("clerksync.clerk.retry._BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture

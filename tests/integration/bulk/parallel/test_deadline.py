@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from clerksync.bulk.report import Report
-from clerksync.clerk.api import BULK
+from clerksync.clerk.retry import BULK
 from local.stub_clerk import Fault, StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.retry import BULK
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk import StubClerk
 from tests.clock import recorded_waits
@@ -37,6 +39,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def clerk(stub: StubClerk, waits: list[float]) -> Iterator[ClerkApi]:
     """A client with the patience of a bulk run; every test looks at its waits."""
     assert stub.requests == len(waits) == 0
-    clerk = ClerkApi(Settings(), BULK)
+    clerk = clerk_client(Settings(), BULK)
     yield clerk
     clerk._http.clear()

@@ -2,10 +2,12 @@
 
 import pytest
 
-from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.retry import Patience
 from clerksync.errors import (
     ClerkUnavailableError,
 )
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk import Fault, StubClerk
 
@@ -131,7 +133,7 @@ def test_nobody_there_is_unavailable(
 def test_silence_is_unavailable(stub: StubClerk, waits: list[float]) -> None:
     """Who connects and says nothing is not waited for."""
     stub.fail_next(2, fault=Fault(delay_ms=2000))
-    impatient = ClerkApi(Settings(), Patience(1, 1, 0.05))
+    impatient = clerk_client(Settings(), Patience(1, 1, 0.05))
     with pytest.raises(ClerkUnavailableError):
         impatient.instance()
     assert len(waits) == 1

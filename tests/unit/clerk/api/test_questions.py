@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from clerksync.clerk.api import ClerkApi, Patience
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.retry import Patience
 from clerksync.clerk.user import IDS_LIMIT
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
     InvalidPayloadError,
 )
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk import Fault, StubClerk, StubRequest
 from tests.doors import listening
@@ -157,7 +159,7 @@ def test_an_answer_of_another_shape_is_clerks_failure(
     """A proxy's greeting is no reason for another exception."""
     with listening(body) as host:
         monkeypatch.setenv("CLERK_API_URL", host.url)
-        clerk = ClerkApi(Settings(), Patience(1, 1, 5))
+        clerk = clerk_client(Settings(), Patience(1, 1, 5))
         if (question, body) == ("page", b'["id"]'):
             # A page with one unreadable user is a page.
             assert clerk.updated_page(offset=0).unreadable

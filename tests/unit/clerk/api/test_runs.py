@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.retry import BULK
 from clerksync.errors import OutOfTimeError
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk import StubClerk
 
@@ -16,7 +18,7 @@ from local.stub_clerk import StubClerk
 def patient(stub: StubClerk) -> Iterator[ClerkApi]:
     """A client that really waits."""
     assert stub.requests == 0
-    clerk = ClerkApi(Settings(), BULK)
+    clerk = clerk_client(Settings(), BULK)
     yield clerk
     clerk._http.clear()
 

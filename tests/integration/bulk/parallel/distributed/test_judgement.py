@@ -7,8 +7,9 @@ import pytest
 
 from clerksync.bulk.report import BulkSyncRequest, Report
 from clerksync.bulk.steps import BulkSetup, BulkSteps
-from clerksync.clerk.api import BULK, ClerkApi
+from clerksync.clerk.retry import BULK
 from clerksync.postgres.database import Database
+from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from functions.bulk_sync import app
 from local.stub_clerk import Fault, StubClerk, StubRequest
@@ -152,7 +153,7 @@ def test_a_run_that_has_ended_has_no_orphans(
     plan = machine.plan()
     parts = [machine.walk(plan, part) for part in plan["parts"]]
     settings = Settings()
-    setup, clerk = BulkSetup.of(settings, database), ClerkApi(settings, BULK)
+    setup, clerk = BulkSetup.of(settings, database), clerk_client(settings, BULK)
     found = setup.ledger.find(uuid.UUID(plan["run"]["run_id"]))
     assert found is not None
     run = found[0]
