@@ -19,10 +19,10 @@ from clerksync.errors import (
     ClerkUnavailableError,
     MissingSettingError,
 )
-from clerksync.mapping.table import identifiers
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
+from clerksync.write.identifiers import identifiers
 from local.progress import span
 
 _DAY_MS: Final = 86_400_000

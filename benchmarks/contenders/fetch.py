@@ -8,7 +8,7 @@ from clerksync.bulk.windows import Windows
 from clerksync.clerk.retry import BULK
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from clerksync.write.outcome import Prepared
+from clerksync.write.rows import Prepared
 
 
 def _work() -> dict[str, int]:

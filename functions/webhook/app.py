@@ -20,7 +20,6 @@ from clerksync.errors import (
 from clerksync.observability import count, count_milliseconds, logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
-from clerksync.write.deletion import delete_user
 from clerksync.write.user_table import UserTable
 
 import_for_snapshot(*FOR_SECRETS)
@@ -66,7 +65,7 @@ def apply(event: WebhookEvent) -> str:
         return outcome.action
     if event.deleted_id is not None:
         logger.append_keys(clerk_id=event.deleted_id)
-        delete_user(users, event.deleted_id)
+        users.delete_user(event.deleted_id)
         return "deleted"
     return "ignored"
 

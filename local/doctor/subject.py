@@ -9,15 +9,11 @@ from psycopg import sql
 
 from clerksync.clerk.api import Instance
 from clerksync.clerk.retry import Patience
-from clerksync.mapping.table import (
-    Companion,
-    TableMapping,
-    companion_table,
-    identifiers,
-)
+from clerksync.mapping.table import Companion, TableMapping
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
+from clerksync.write.identifiers import companion_table, identifiers
 from local.progress import Advance
 
 # Somebody is waiting, and a failure that passes is no finding.

@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import ValidationError
 
 from clerksync.errors import ClerksyncError
-from clerksync.mapping.table import identifiers
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.write.identifiers import identifiers
 from local.page.door import Answer, Event, as_json, refused
 from local.stack.functions import MODULES
 from local.stub_clerk import ClerkError, StubClerk

@@ -9,8 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from clerksync.mapping.table import identifiers
 from clerksync.settings.environment import Settings
+from clerksync.write.identifiers import identifiers
 
 USERS_SHOWN: Final = 50
 _RUNS: Final = 20

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 
 from clerksync.clerk.user import ClerkUser, parse_user
+from clerksync.mapping.values import reader_of
 from local.page.tables import USERS_SHOWN, Row, Tables
 from local.stub_clerk import StubClerk
 
@@ -41,7 +42,7 @@ def compared(tables: Tables, user: ClerkUser | None, row: Row) -> list[dict[str,
     What else is in the row comes after, from the table alone.
     """
     mapping = tables.mapping
-    values = mapping.reader()(user)[2:] if user else [None] * len(mapping.columns)
+    values = reader_of(mapping)(user)[2:] if user else [None] * len(mapping.columns)
     columns = dict(row.columns or {})
     for name in (mapping.created_at, mapping.updated_at, mapping.deleted_at):
         if name and columns.get(name):

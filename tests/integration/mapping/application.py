@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from clerksync.clerk.user import parse_user
 from clerksync.mapping.table import TableMapping
+from clerksync.mapping.values import reader_of
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
@@ -78,7 +79,7 @@ class Application:
     def expected(self, clerk_id: str) -> dict[str, Any]:
         """The mapped columns, as Clerk has them now."""
         user = parse_user(self.clerk.get_user(clerk_id), self.mapping.user_model)
-        _, _, *values = self.mapping.reader()(user)
+        _, _, *values = reader_of(self.mapping)(user)
         return {
             column.name: datetime.fromtimestamp(value / 1000, UTC)
             if column.type == "timestamp"

@@ -118,7 +118,7 @@ def test_only_the_version_is_required() -> None:
 def test_no_metadata_is_empty_metadata() -> None:
     """So that the column compares equal."""
     users = [a_user(public_metadata=None), a_user(public_metadata={})]
-    null, empty = UserTable(Database(str)).prepare(users).rows
+    null, empty = UserTable(Database(str)).rows.prepare(users).rows
     assert null == empty
 
 

@@ -8,6 +8,7 @@ import pytest
 from clerksync.clerk.user import ClerkUser, parse_user
 from clerksync.errors import InvalidSettingError
 from clerksync.mapping.file import DEFAULT, load, parse, presets
+from clerksync.mapping.values import reader_of
 from tests.people import user_json
 
 GOOD = """\
@@ -243,7 +244,7 @@ def test_further_fields_are_read_only_where_a_column_needs_them() -> None:
     mapping = parse(text, name="mine")
     data = user_json(external_id="crm-7", last_active_at=1_767_614_400_123, locked=True)
     user = parse_user(data, mapping.user_model)
-    assert mapping.reader()(user)[3:] == ("crm-7", 1_767_614_400_123, True)
+    assert reader_of(mapping)(user)[3:] == ("crm-7", 1_767_614_400_123, True)
     assert [c.type for c in mapping.columns[1:]] == ["text", "timestamp", "boolean"]
 
 
@@ -272,11 +273,11 @@ def test_a_path_into_metadata_gives_what_fits_its_column(
     text = GOOD + f'x = {{ from = "public_metadata.a.b", type = "{type_}" }}'
     mapping = parse(text, name="mine")
     user = parse_user(user_json(public_metadata={"a": {"b": value}}))
-    assert mapping.reader()(user)[3] == read
+    assert reader_of(mapping)(user)[3] == read
     nothing: list[dict[str, object]] = [{}, {"a": "b"}, {"a": None}, {"a": {}}]
     for metadata in nothing:
         user = parse_user(user_json(public_metadata=metadata))
-        assert mapping.reader()(user)[3] is None
+        assert reader_of(mapping)(user)[3] is None
 
 
 def test_mappings_are_values() -> None:

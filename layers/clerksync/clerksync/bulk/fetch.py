@@ -17,7 +17,7 @@ from clerksync.clerk.api import GRACE_SECONDS, OUT_OF_TIME, ClerkApi
 from clerksync.clerk.user import Page
 from clerksync.errors import ClerksyncError, OutOfTimeError
 from clerksync.observability import describe, logger
-from clerksync.write.outcome import Prepared
+from clerksync.write.rows import Prepared
 
 # Users in a batch. So few that the database soon has work, and so many that planning
 # and committing do not count; no more than memory should hold.

@@ -18,7 +18,8 @@ from clerksync.errors import (
     OtherInstanceError,
     OutOfTimeError,
 )
-from clerksync.write.outcome import Outcome, Prepared
+from clerksync.write.outcome import Outcome
+from clerksync.write.rows import Prepared
 from clerksync.write.user_table import UserTable
 
 # What may end a run early, with everything that was fetched before still good.
@@ -55,7 +56,7 @@ class BulkWriter:
         """What can be done without the database, for the thread that decodes."""
         if self._request.mode == "cleanup":
             return Prepared()
-        return self._users.prepare(page.users)
+        return self._users.rows.prepare(page.users)
 
     def consume(self, batches: Batches, *, progress: Callable[[int], None]) -> None:
         """Note every id of the listing and, unless cleaning up, write the users.
@@ -79,7 +80,7 @@ class BulkWriter:
         self, users: list[ClerkUser], *, confirmed_at: datetime | None = None
     ) -> list[str]:
         """Write and count; gives the ids that a tombstone kept out, uncounted."""
-        prepared = self._users.prepare(users, confirmed_at=confirmed_at)
+        prepared = self._users.rows.prepare(users, confirmed_at=confirmed_at)
         return self._upsert(prepared).tombstoned
 
     def _write(self, batch: list[Fetched]) -> None:

@@ -1,26 +1,17 @@
 """Which column of the target table gets what: the table as data.
 
-The write path is built from a mapping and knows no column by name. `mapping_file` reads
+The write path is built from a mapping and knows no column by name. `file` reads
 mappings from TOML; the default schema is one of them.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial
-from math import isfinite
-from operator import attrgetter
-from typing import Any, Final, Literal
+from functools import cached_property, lru_cache
+from typing import Any, Literal
 
-from psycopg import sql
 from pydantic import create_model
 
-from clerksync.clerk.user import (
-    CLERK_ID_PATTERN,
-    FURTHER_FIELDS,
-    YEAR_10000,
-    ClerkUser,
-)
+from clerksync.clerk.user import FURTHER_FIELDS, ClerkUser
 
 ColumnType = Literal[
     "text", "jsonb", "boolean", "timestamp", "integer", "bigint", "numeric"
@@ -137,18 +128,6 @@ class TableMapping:
         """Where its file names a column, or else the table."""
         return self.lines.get((table, column), self.lines.get((table, None), 1))
 
-    def reader(self) -> Callable[[ClerkUser], tuple[Any, ...]]:
-        """What gives id, version and the columns' values of a user, in their order.
-
-        Raises AttributeError for a user of another model than `user_model`.
-        """
-        sources = [column.source for column in self.columns]
-        if not any("." in source for source in sources):
-            return attrgetter("id", "updated_at", *sources)
-        read: list[Callable[[ClerkUser], Any]] = [attrgetter("id")]
-        read += [attrgetter("updated_at"), *map(_getter, self.columns)]
-        return lambda user: tuple([get(user) for get in read])
-
 
 @lru_cache
 def _with_deletion(
@@ -156,85 +135,3 @@ def _with_deletion(
 ) -> TableMapping:
     """Kept, because a mapping keeps what it has once made."""
     return replace(mapping, deletion=deletion)
-
-
-def _getter(column: Column) -> Callable[[ClerkUser], Any]:
-    root, *path = column.source.split(".")
-    if not path:
-        return attrgetter(root)
-    return partial(_at_path, root=root, path=path, convert=_CONVERTED[column.type])
-
-
-def _at_path(
-    user: ClerkUser, *, root: str, path: list[str], convert: Callable[[Any], Any]
-) -> Any:
-    value = getattr(user, root)
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return None if value is None else convert(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _boolean(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _number(value: Any) -> int | float | None:
-    try:
-        is_number = type(value) in {int, float} and isfinite(value)
-    except OverflowError:  # more than a double holds
-        return None
-    return value if is_number else None
-
-
-def _integer_in(numbers: range) -> Callable[[Any], int | None]:
-    return lambda value: value if type(value) is int and value in numbers else None
-
-
-# Metadata is anything: what does not fit its column is left out, not an error.
-_CONVERTED: Final[dict[ColumnType, Callable[[Any], Any]]] = {
-    "text": _text,
-    "boolean": _boolean,
-    "numeric": _number,
-    "integer": _integer_in(range(-(2**31), 2**31)),
-    "bigint": _integer_in(range(-(2**63), 2**63)),
-    "timestamp": _integer_in(range(YEAR_10000)),
-    "jsonb": lambda value: value,
-}
-
-
-@lru_cache
-def identifiers(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
-    """Tables and columns of a mapping, for `sql.SQL.format`. Not to be changed.
-
-    `live` and `created_before_run` are conditions on a row `u` of the target table.
-    """
-    live: sql.Composable = sql.SQL("true")
-    if mapping.deleted_at:
-        live = sql.SQL("u.{} IS NULL").format(sql.Identifier(mapping.deleted_at))
-    named = {
-        "users": sql.Identifier(mapping.schema or schema, mapping.table),
-        "sync_state": sql.Identifier(schema, "sync_state"),
-        "listed": sql.Identifier(schema, "sync_run_listed"),
-        "runs": sql.Identifier(schema, "sync_runs"),
-        "key": sql.Identifier(mapping.key),
-        "email": sql.Identifier(mapping.email),
-        "clerk_id": sql.Literal(f"^{CLERK_ID_PATTERN}$"),
-        "live": live,
-    }
-    optional = {"tier": mapping.tier, "created_at": mapping.created_at}
-    return named | {k: sql.Identifier(v) for k, v in optional.items() if v}
-
-
-def companion_table(
-    companion: Companion, mapping: TableMapping, schema: str
-) -> sql.Identifier:
-    """Our own rate_limits are where our tables are, others beside the target table."""
-    if companion.is_rate_limits:
-        return sql.Identifier(schema, companion.table)
-    return sql.Identifier(mapping.schema or schema, companion.table)

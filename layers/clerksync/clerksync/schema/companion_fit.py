@@ -8,12 +8,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from clerksync.mapping.table import (
-    Companion,
-    TableMapping,
-    companion_table,
-    identifiers,
-)
+from clerksync.mapping.table import Companion, TableMapping
+from clerksync.write.identifiers import companion_table, identifiers
 
 _TYPES: LiteralString = """
     SELECT format_type(k.atttypid, k.atttypmod), format_type(r.atttypid, r.atttypmod)

@@ -10,10 +10,11 @@ from psycopg import errors, sql
 
 from clerksync.errors import LacksRightError, TableMisfitError
 from clerksync.mapping.file import DEFAULT
-from clerksync.mapping.table import TableMapping, identifiers
+from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
 from clerksync.schema.table_fit import Misfit, misfits, target_misfits
+from clerksync.write.identifiers import identifiers
 from clerksync.write.sql_functions import build
 
 _SCRIPTS: Final = resources.files("clerksync.schema") / "migrations"

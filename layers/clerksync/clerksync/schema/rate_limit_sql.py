@@ -12,8 +12,9 @@ import psycopg
 from psycopg import sql
 
 from clerksync.errors import TableMisfitError
-from clerksync.mapping.table import TableMapping, identifiers
+from clerksync.mapping.table import TableMapping
 from clerksync.schema.table_fit import Misfit
+from clerksync.write.identifiers import identifiers
 from clerksync.write.rate_limits import FUNCTION
 
 _MADE_BY_US: LiteralString = "Made by clerksync migrate, which overwrites it."

@@ -17,11 +17,10 @@ from clerksync.mapping.table import (
     Constant,
     OwnId,
     TableMapping,
-    companion_table,
-    identifiers,
 )
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
+from clerksync.write.identifiers import companion_table, identifiers
 
 _KIND: LiteralString = """
     SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)

@@ -1,14 +1,9 @@
-"""Deleting a user whom the application's own tables may hold fast."""
+"""What can block the deletion of a user: rules of the application's own tables."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 from psycopg import errors
-
-from clerksync.errors import DeletionBlockedError
-
-if TYPE_CHECKING:  # it imports this module, by way of hand_over
-    from clerksync.write.user_table import UserTable
 
 BLOCKED: Final = (
     psycopg.IntegrityError,  # a foreign key, or NOT NULL where one says SET NULL
@@ -16,20 +11,8 @@ BLOCKED: Final = (
 )
 
 
-def delete_user(users: "UserTable", clerk_id: str) -> None:
-    """Delete one user and leave a tombstone, known here or not.
-
-    Raises DeletionBlockedError. Then nothing was changed, and there is no tombstone:
-    one beside a row that stays would say of a user that it is both here and gone.
-    """
-    try:
-        users.delete([clerk_id])
-    except BLOCKED as error:
-        raise DeletionBlockedError(obstacle(error)) from error
-
-
 def obstacle(error: psycopg.Error) -> str:
-    """What stands against a deletion: table and constraint, or the column."""
+    """Return what blocks a deletion: table and constraint, or the column."""
     named = error.diag.constraint_name or error.diag.column_name
     if named is None:
         return "a trigger"

@@ -1,43 +1,48 @@
-"""An email that moves on, where no row may be without one.
+"""Reassign an email where no row may be without one.
 
-The older claim cannot be set to NULL. So its holder is looked up at Clerk and written
-first, as it is now, in the same unit of work: most often it has another address by now,
-or is gone.
+The older claim cannot be set to NULL. So its current holder is looked up at Clerk and
+written first, as it is now, in the same unit of work: most often it has a different
+address by now, or no longer exists.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from clerksync.clerk.user import IDS_LIMIT, ClerkUser
 from clerksync.observability import describe, logger
 from clerksync.write.deletion import BLOCKED
-from clerksync.write.outcome import Outcome, StagedRow
-
-if TYPE_CHECKING:  # it imports this module
-    from clerksync.write.user_table import UserTable
+from clerksync.write.outcome import Outcome
+from clerksync.write.rows import RowMaker, StagedRow
 
 Ask = Callable[[Sequence[str]], list[ClerkUser]]
-"""Which of up to 100 users Clerk knows, as it gives them now."""
+"""Returns those of up to 100 users that Clerk knows, as they are now."""
+Write = Callable[[list[StagedRow], bool], Outcome]
+"""Applies rows; if True, a row that stays blocked is written without the email."""
+Delete = Callable[[str, datetime], int]
+"""Deletes a user unless it was synced since then; returns the number of rows."""
 
-# The address that a holder has now may be held by yet another. A longer chain is left
+# The address that a holder has now may have a holder of its own. A longer chain is left
 # to the next run.
 _MOST_ROUNDS: Final = 5
 
 
-def hand_over(
-    users: "UserTable",
+def reassign_emails(
     rows: Sequence[StagedRow],
     outcome: Outcome,
     ask: Ask | None,
     *,
-    dry_run: bool = False,
+    maker: RowMaker,
+    clock: Callable[[], datetime],
+    write: Write,
+    delete: Delete | None,
 ) -> None:
-    """Write those of the rows that were blocked, together with who holds their emails.
+    """Write those of the rows that were blocked, together with their emails' holders.
 
-    A holder that Clerk does not know is deleted. Who stays blocked is written without
-    the email, and counted as an email conflict: keeps the one that there was, or gets
-    no row. Raises what `ask` raises; nothing is lost by that.
+    A holder that Clerk does not know is deleted, unless `delete` is None. A user who
+    stays blocked is written without the email and counted as an email conflict: it
+    keeps the email that it had, or gets no row. Raises what `ask` raises; nothing is
+    lost by that.
     """
     together = {row[0]: row for row in rows if row[0] in set(outcome.blocked)}
     asked: set[str] = set()
@@ -47,30 +52,29 @@ def hand_over(
             break
         asked |= to_ask
         for holders in _by_hundred(sorted(to_ask)):
-            confirmed_at = users.clock()
+            confirmed_at = clock()
             known = ask(holders)
             gone = sorted(set(holders) - {user.id for user in known})
-            # A key of another instance knows nobody: that proves no deletion.
+            # A key of a different instance knows nobody: that proves no deletion.
             proven = known or (gone and ask(sorted(together)[:IDS_LIMIT]))
-            if gone and proven and not dry_run:
-                outcome.deleted += _deleted(users, gone, confirmed_at)
-            fresh = users.prepare(known, confirmed_at=confirmed_at)
+            if gone and proven and delete is not None:
+                outcome.deleted += _deleted(delete, gone, confirmed_at)
+            fresh = maker.prepare(known, confirmed_at=confirmed_at)
             outcome.asked += sum(row[0] not in together for row in fresh.rows)
             together |= {row[0]: row for row in fresh.rows}
         outcome.blocked, outcome.holders = [], []
-        outcome.add(users.upsert_rows(sorted(together.values()), dry_run=dry_run))
+        outcome.add(write(sorted(together.values()), False))
         together = {i: row for i, row in together.items() if i in outcome.blocked}
     if together:
         outcome.blocked, outcome.holders = [], []
-        left = sorted(together.values())
-        outcome.add(users.upsert_rows(left, dry_run=dry_run, all_asked=True))
+        outcome.add(write(sorted(together.values()), True))
 
 
-def _deleted(users: "UserTable", gone: Sequence[str], since: datetime) -> int:
+def _deleted(delete: Delete, gone: Sequence[str], since: datetime) -> int:
     deleted = 0
     for clerk_id in gone:
         try:
-            deleted += users.delete([clerk_id], unless_synced_since=since)
+            deleted += delete(clerk_id, since)
         except BLOCKED as error:
             logger.error("user not deleted", clerk_id=clerk_id, **describe(error))
     return deleted

@@ -6,15 +6,9 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.mapping.table import (
-    Companion,
-    Constant,
-    OwnId,
-    TableMapping,
-    companion_table,
-    identifiers,
-)
+from clerksync.mapping.table import Companion, Constant, OwnId, TableMapping
 from clerksync.write import email_sql
+from clerksync.write.identifiers import companion_table, identifiers
 from clerksync.write.user_table_sql import MANAGE_TIER
 
 # Ids of 25 characters, as Prisma's cuid() makes them: by time, then random. And UUIDs

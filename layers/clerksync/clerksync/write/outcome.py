@@ -62,20 +62,3 @@ class Outcome:
             if getattr(self, name):
                 return name
         return "skipped"
-
-
-# A user on the way to the staging table: id, version, and the row as COPY takes it.
-StagedRow = tuple[str, int, str]
-
-
-@dataclass(slots=True)
-class Prepared:
-    """Users made ready for writing, without touching the database."""
-
-    rows: list[StagedRow] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    """What no row can hold: metadata nested too deep, say."""
-
-    def add(self, other: "Prepared") -> None:
-        self.rows += other.rows
-        self.failed += other.failed

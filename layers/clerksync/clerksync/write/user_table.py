@@ -5,7 +5,6 @@ webhook hands it one user, a bulk run a staged batch.
 """
 
 import copy
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -13,18 +12,19 @@ from typing import Any, Final, Self
 import psycopg
 from psycopg import errors, sql
 from psycopg.rows import dict_row
-from pydantic_core import to_json
 
 from clerksync.clerk.user import ClerkUser
-from clerksync.errors import InvalidPayloadError
+from clerksync.errors import DeletionBlockedError, InvalidPayloadError
 from clerksync.mapping.file import DEFAULT
-from clerksync.mapping.table import TableMapping, identifiers
+from clerksync.mapping.table import TableMapping
 from clerksync.observability import describe, logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
-from clerksync.write.copy_text import copy_lines
-from clerksync.write.email_reassignment import Ask, hand_over
-from clerksync.write.outcome import Outcome, Prepared, StagedRow
+from clerksync.write.deletion import BLOCKED, obstacle
+from clerksync.write.email_reassignment import Ask, reassign_emails
+from clerksync.write.identifiers import identifiers
+from clerksync.write.outcome import Outcome
+from clerksync.write.rows import Prepared, RowMaker, StagedRow
 from clerksync.write.sql_functions import build
 
 # Large enough that the calls do not count, small enough for a socket's buffer.
@@ -64,13 +64,7 @@ class UserTable:
         self._sql = build(mapping, schema)
         self.names = identifiers(mapping, schema)
         """Identifiers for composing queries about the same tables."""
-        self._read = mapping.reader()
-        self._json_positions = [
-            (position, "{}" if column.source == "public_metadata" else None)
-            for position, column in enumerate(mapping.columns, start=2)
-            if column.type == "jsonb"
-        ]
-        self._tier_metadata_key = tier_metadata_key
+        self.rows = RowMaker(mapping, tier_metadata_key)
         self._flags = [
             require_email or mapping.email_not_null,
             tier_metadata_key is not None,
@@ -115,7 +109,7 @@ class UserTable:
         user by id; it lets a user come back whose tombstone is older. Raises
         InvalidPayloadError when Postgres cannot hold what the user contains.
         """
-        parameters = [*self._row(user, confirmed_at), *self._flags, False]
+        parameters = [*self.rows.row(user, confirmed_at), *self._flags, False]
         try:
             outcome = self._database.run(
                 lambda connection: Outcome.of(
@@ -126,27 +120,12 @@ class UserTable:
             message = f"Postgres cannot store this user (SQLSTATE {error.sqlstate})."
             raise InvalidPayloadError(message) from None
         if outcome.blocked:
-            prepared = self.prepare([user], confirmed_at=confirmed_at)
-            hand_over(self, prepared.rows, outcome, self._ask)
+            prepared = self.rows.prepare([user], confirmed_at=confirmed_at)
+            self._reassign_emails(prepared.rows, outcome)
             if user.id in outcome.failed:
                 raise InvalidPayloadError("The table refuses this user: see the log.")
         self._name_losers(outcome)
         return outcome
-
-    def prepare(
-        self, users: Iterable[ClerkUser], *, confirmed_at: datetime | None = None
-    ) -> Prepared:
-        """What `upsert_prepared` needs to know of users. Safe for threads."""
-        rows: list[list[Any]] = []
-        failed: list[str] = []
-        for user in users:
-            try:
-                rows.append(self._row(user, confirmed_at))
-            except InvalidPayloadError as error:
-                logger.error("user not written", clerk_id=user.id, **describe(error))
-                failed.append(user.id)
-        lines = zip(rows, copy_lines(rows), strict=True)
-        return Prepared([(row[0], row[1], line) for row, line in lines], failed)
 
     def upsert_prepared(self, prepared: Prepared, *, dry_run: bool = False) -> Outcome:
         """Apply users in one transaction; of several versions of one, the newest.
@@ -166,7 +145,7 @@ class UserTable:
             rows = sorted(newest.values())
             outcome.add(self.upsert_rows(rows, dry_run=dry_run))
             if outcome.blocked:
-                hand_over(self, rows, outcome, self._ask, dry_run=dry_run)
+                self._reassign_emails(rows, outcome, dry_run=dry_run)
             self._name_losers(outcome)
         return outcome
 
@@ -177,8 +156,8 @@ class UserTable:
         confirmed_at: datetime | None = None,
         dry_run: bool = False,
     ) -> Outcome:
-        """`prepare` and `upsert_prepared` in one."""
-        prepared = self.prepare(users, confirmed_at=confirmed_at)
+        """Prepare users, and do what `upsert_prepared` does."""
+        prepared = self.rows.prepare(users, confirmed_at=confirmed_at)
         return self.upsert_prepared(prepared, dry_run=dry_run)
 
     def delete(
@@ -196,6 +175,17 @@ class UserTable:
             )
         )
 
+    def delete_user(self, clerk_id: str) -> None:
+        """Delete one user and leave a tombstone, known here or not.
+
+        Raises DeletionBlockedError. Then nothing was changed, and there is no
+        tombstone beside a row that stays.
+        """
+        try:
+            self.delete([clerk_id])
+        except BLOCKED as error:
+            raise DeletionBlockedError(obstacle(error)) from error
+
     def find(self, clerk_id: str) -> dict[str, Any] | None:
         """The row of a user that is not deleted: the mapped columns, as stored."""
         shown = sql.SQL(", ").join(map(sql.Identifier, self.mapping.shown))
@@ -209,6 +199,25 @@ class UserTable:
 
         row = self._database.run(work)
         return row and {name: _in_utc(value) for name, value in row.items()}
+
+    def _reassign_emails(
+        self, rows: Sequence[StagedRow], outcome: Outcome, *, dry_run: bool = False
+    ) -> None:
+        def write(rows: list[StagedRow], all_asked: bool) -> Outcome:
+            return self.upsert_rows(rows, dry_run=dry_run, all_asked=all_asked)
+
+        def delete(clerk_id: str, since: datetime) -> int:
+            return self.delete([clerk_id], unless_synced_since=since)
+
+        reassign_emails(
+            rows,
+            outcome,
+            self._ask,
+            maker=self.rows,
+            clock=self.clock,
+            write=write,
+            delete=None if dry_run else delete,
+        )
 
     def _name_losers(self, outcome: Outcome) -> None:
         """Where an email may be NULL, the next news of the user mends it."""
@@ -249,32 +258,6 @@ class UserTable:
                     self.upsert_rows(half, dry_run=dry_run, all_asked=all_asked)
                 )
             return outcome
-
-    def _row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
-        row = [*self._read(user), confirmed_at, None]
-        for position, empty in self._json_positions:
-            value = row[position]
-            nothing = value is None or (empty and not value)
-            row[position] = empty if nothing else _json(value)
-        if self._tier_metadata_key is not None:
-            tier = (user.public_metadata or {}).get(self._tier_metadata_key)
-            row[-1] = tier if isinstance(tier, str) and tier else None
-        return row
-
-
-_encode: Final = json.JSONEncoder(allow_nan=False).encode
-
-
-def _json(value: Any) -> str:
-    """As JSON text, in a sixth of the time that `json` takes."""
-    try:
-        text = to_json(value).decode()
-        if "NaN" in text or "Infinity" in text:
-            _encode(value)  # raises where one is a number, and not a word in a text
-    except (ValueError, RecursionError) as error:
-        message = "The metadata holds a number too large or is nested too deep."
-        raise InvalidPayloadError(message) from error
-    return text
 
 
 def _one(

@@ -20,7 +20,7 @@ from clerksync.bulk.windows import Window, Windows
 from clerksync.clerk.api import ClerkApi
 from clerksync.clerk.user import ClerkUser, Page, Unreadable
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
-from clerksync.write.outcome import Prepared
+from clerksync.write.rows import Prepared
 
 PAGE = 4
 _FOR_EVER = 20_000
