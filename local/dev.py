@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
 from clerksync.errors import MissingSettingError

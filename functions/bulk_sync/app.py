@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from clerksync.bulk.distributed_run import DistributedRun
-from clerksync.bulk.report import BulkSyncRequest, Progress, ignore
+from clerksync.bulk.job import Progress, ignore
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
 from clerksync.doors.next_run import start_next_run
+from clerksync.doors.step_functions import take_step
 from clerksync.errors import ClerksyncError
 from clerksync.observability import (
     count_failure,
@@ -51,9 +53,10 @@ def handler(
     """
     try:
         if event and "step" in event:
-            shared = DistributedRun(settings, database, clerk)
+            deadline = _deadline(context)
+            shared = DistributedRun(settings, database, clerk, deadline=deadline)
             with time_limit(_left_for_waiting(context)):
-                return shared.take(event, deadline=_deadline(context))
+                return take_step(shared, event)
         request = BulkSyncRequest.from_event(event)
         at_most = settings.max_continuations
         sync = BulkSync(settings, database, clerk, progress)

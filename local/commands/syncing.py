@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
 from clerksync.schema.migrate import migrate as apply_migrations

@@ -15,7 +15,8 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from clerksync.bulk.report import BulkSyncRequest, Report
+from clerksync.bulk.report import Report
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
 from clerksync.observability import logger

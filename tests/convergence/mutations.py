@@ -12,9 +12,9 @@ _SQL: Final = f"{_LAYER}/write/user_table_sql.py"
 _EMAIL: Final = f"{_LAYER}/write/email_sql.py"
 _PARTS: Final = f"{_LAYER}/write/mapped_sql.py"
 _SWEEP: Final = f"{_LAYER}/bulk/orphan_sweep.py"
-_STEPS: Final = f"{_LAYER}/bulk/steps.py"
+_RUN: Final = f"{_LAYER}/bulk/run.py"
 _NOT_NULL: Final = "tests/integration/mapping"
-_INTERLEAVINGS: Final = "tests/integration/test_interleavings.py"
+_INTERLEAVINGS: Final = "tests/integration/write/test_interleavings.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ NAMED: Final = (
     ),
     _mutant(
         "no ratio guard",
-        (_SWEEP, "if len(candidates) > allowed and not force:", "if False:"),
+        (_SWEEP, "if len(candidates) <= allowed:", "if True:"),
     ),
     _mutant(
         "an email is not released",
@@ -138,11 +138,15 @@ OTHERS: Final = (
     ),
     _mutant(
         "any instance is accepted",
-        (_STEPS, "if owners <= {None, instance} or", "if True or"),
+        (
+            f"{_LAYER}/bulk/instance.py",
+            "if owners <= {None, instance.id} or",
+            "if True or",
+        ),
     ),
     _mutant(
         "any listing is complete",
-        (_STEPS, "if listed < min(expected, now):", "if False:"),
+        (_RUN, "if listed < min(expected, now):", "if False:"),
     ),
     _mutant(
         "a dry run commits",
@@ -174,7 +178,7 @@ OTHERS: Final = (
     ),
     _mutant(
         "who was not listed is not looked for",
-        (_SWEEP, "if not candidates:", "if True:"),
+        (_RUN, "candidates = orphan_candidates(job, run)", "candidates = []"),
     ),
     Mutant(
         "a swap is not released first",
@@ -185,7 +189,7 @@ OTHERS: Final = (
                 "WHERE false",
             ),
         ),
-        test="tests/integration/test_email_handover.py",
+        test="tests/integration/write/test_email_reassignment.py",
         why="the batch is halved until it succeeds, which is right and slow",
     ),
     Mutant(
@@ -270,7 +274,7 @@ OTHERS: Final = (
     Mutant(
         "who was skipped is gone without a proof",
         (Edit(_SWEEP, "if clerk_id not in known]", "]"),),
-        test="tests/integration/bulk_sync/test_skipped_and_gone.py",
+        test="tests/integration/bulk/test_skipped_and_gone.py",
         why="seldom does a listing lag behind for just those without an email",
     ),
     Mutant(
@@ -288,7 +292,7 @@ OTHERS: Final = (
     Mutant(
         "who was synced meanwhile is deleted",
         (Edit(_SQL, "WHERE _unless_synced_since IS NULL OR", "WHERE true OR"),),
-        test="tests/integration/bulk_sync/test_races_with_webhooks.py",
+        test="tests/integration/bulk/test_races_with_webhooks.py",
         why="needs a Clerk whose answers by id lag behind",
     ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from tests.doors import api_request
 from tests.integration.functions.self_sync.door import ME, SYNC

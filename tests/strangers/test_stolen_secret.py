@@ -2,7 +2,7 @@
 
 import psycopg
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from tests.people import user_id, user_json
 from tests.strangers.stack import Stack

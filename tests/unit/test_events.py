@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.clerk.webhook import WebhookEvent, parse_event
 from tests import openapi
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from tests.template import (
     FUNCTIONS,
     GLOBALS,

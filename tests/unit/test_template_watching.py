@@ -43,7 +43,7 @@ def _emitted() -> set[str]:
     ends = ["Failed", *re.findall(r'"(Rejected\w+)"', text)]
     ends += ["Created", "Updated", "Unchanged", "Skipped", "Deleted", "Ignored"]
     names |= {door + end for door in doors for end in ends}
-    report = Report(UUID(int=0), "full", dry_run=False).as_json()
+    report = Report(run_id=UUID(int=0), mode="full").as_json()
     numbers = [name for name, value in report.items() if type(value) is int]
     for name in numbers:
         names.add(f"BulkSync{name.removesuffix('_ms').title().replace('_', '')}")

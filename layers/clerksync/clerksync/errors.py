@@ -76,6 +76,10 @@ class OtherInstanceError(ClerksyncError):
     """The key of Clerk became that of another instance in the middle of a run."""
 
 
+class RefusedError(ClerksyncError):
+    """A guard stops a run before anything is written; force lets it go on."""
+
+
 class OutOfTimeError(ClerksyncError):
     """The time of this run is over: what is left is for the next."""
 

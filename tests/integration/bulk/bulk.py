@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
-from clerksync.bulk.report import BulkSyncRequest, Progress, Report, ignore
+from clerksync.bulk.job import Progress, ignore
+from clerksync.bulk.report import Report
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import Patience
 from clerksync.postgres.database import Database

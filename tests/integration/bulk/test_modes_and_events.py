@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.errors import InvalidPayloadError
 from local.stub_clerk import StubClerk, StubRequest
 from tests.integration.bulk.bulk import Bulk, miss_two

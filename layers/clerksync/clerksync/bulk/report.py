@@ -1,72 +1,77 @@
-"""A bulk run from outside: what it is asked for, and what it tells in the end."""
+"""What a run of bulk sync reports: its status, the reasons, and the counts."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Final, Literal, Self
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from clerksync.clerk.user import is_clerk_id
-from clerksync.errors import InvalidPayloadError
+from clerksync.errors import UNBLOCK
 from clerksync.write.outcome import Outcome
 
 Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")
-
-Progress = Callable[[str, int, int], None]
-"""Told of a phase (fetch, sweep), how many are done, and how many there are."""
+_OBSTACLES_NAMED: Final = 5
 
 
-def ignore(_phase: str, _done: int, _total: int) -> None:
-    """Progress that nobody looks at."""
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What a step of a run did. The counts of steps add up to those of the run."""
 
-
-class BulkSyncRequest(BaseModel):
-    """The event of the bulk sync function. EventBridge's own counts as the default, and
-    nobody waits for its report."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    mode: Literal["full", "incremental", "cleanup", "user"] = "full"
-    user_id: str | None = None
-    dry_run: bool = False
-    force: bool = False
-    unattended: bool = False
-    """Nobody reads the report: the function raises for a failed or refused run."""
-    continuation: Annotated[int, Field(ge=0)] = 0
-    """How many runs before it ended for lack of time and started the next one."""
-
-    @model_validator(mode="after")
-    def _user_has_id(self) -> Self:
-        if self.mode == "user" and not is_clerk_id(self.user_id):
-            raise ValueError("mode user needs a user_id that begins with user_")
-        return self
+    fetched: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    deletions_blocked: int = 0
+    """Orphans that rows of the application's own tables still reference."""
+    failed: int = 0
+    email_conflicts: int = 0
+    orphans_found: int = 0
+    requests: int = 0
+    windows: int = 0
+    """Into how many parts the instance's life was cut."""
+    write_ms: int = 0
+    """How long the database was busy."""
+    prove_ms: int = 0
+    """How long Clerk was asked for orphans by ID."""
+    obstacles: set[str] = field(default_factory=set)
+    """What blocks deletions: tables and constraints."""
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any] | None) -> Self:
-        """Raises InvalidPayloadError for anything it does not know."""
-        if not event:
-            return cls()
-        if "detail-type" in event:
-            return cls(unattended=True)
-        try:
-            return cls.model_validate(event)
-        except ValidationError as error:
-            what = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'event'}: {e['msg']}"
-                for e in error.errors()
-            )
-            raise InvalidPayloadError(f"Not an event of bulk sync: {what}.") from None
+    def of(cls, outcome: Outcome) -> Self:
+        """Count what was written. Users that a tombstone kept out are not in it."""
+        return cls(
+            fetched=outcome.asked,
+            created=outcome.created,
+            updated=outcome.updated,
+            unchanged=outcome.unchanged,
+            skipped=outcome.skipped,
+            deleted=outcome.deleted,
+            failed=len(outcome.failed),
+            email_conflicts=outcome.email_conflicts,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts by name. The obstacles are left to a report's reason."""
+        json = asdict(self)
+        del json["obstacles"]
+        return json
+
+    def add(self, other: "Counts") -> None:
+        self.obstacles |= other.obstacles
+        for counter in fields(Counts):
+            value = getattr(other, counter.name)
+            if isinstance(value, int):
+                setattr(self, counter.name, getattr(self, counter.name) + value)
 
 
-@dataclass(slots=True)
-class Report:
+@dataclass(slots=True, kw_only=True)
+class Report(Counts):
     """What a run saw and did.
 
-    fetched = created + updated + unchanged + skipped + failed, but for cleanup, which
-    writes no user that it lists.
+    fetched = created + updated + unchanged + skipped + failed, except in a cleanup,
+    which writes no user that it lists.
     """
 
     run_id: UUID
@@ -75,62 +80,52 @@ class Report:
     reason: str | None = None
     """Why it is not completed, or what else there is to do."""
     dry_run: bool = False
-    fetched: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    skipped: int = 0
-    deleted: int = 0
-    deletions_blocked: int = 0
-    """Users gone from Clerk whom the application's own tables hold fast."""
-    failed: int = 0
-    email_conflicts: int = 0
-    orphans_found: int = 0
-    requests: int = 0
-    windows: int = 0
-    """Into how many parts the instance's life was cut."""
     users_per_second: int = 0
     """Fetched, while users were being fetched and written."""
     plan_ms: int = 0
-    """Whose instance is it, how many users, is there a walk to go on with?"""
+    """Which instance is it, how many users, is there a walk to resume?"""
     fetch_ms: int = 0
     """Fetching, with the writing that goes on at the same time."""
-    write_ms: int = 0
-    """Of these, how long the database was busy."""
     sweep_ms: int = 0
-    prove_ms: int = 0
-    """Of these, how long Clerk was asked for orphans by id."""
     duration_ms: int = 0
     continues: UUID | None = None
-    """The run whose walk this one goes on with."""
+    """The run whose walk this one resumes."""
     out_of_time: bool = False
-    """It ended because its time was over, and another run can go on from there."""
+    """It timed out, and another run can resume it."""
 
     def as_json(self) -> dict[str, Any]:
         ids = {"run_id": str(self.run_id), "continues": None}
         if self.continues is not None:
             ids["continues"] = str(self.continues)
-        return asdict(self) | ids
-
-    def add(self, outcome: Outcome) -> None:
-        """Count what was written. Whom a tombstone kept out the caller must count."""
-        self.fetched += outcome.asked
-        self.created += outcome.created
-        self.updated += outcome.updated
-        self.unchanged += outcome.unchanged
-        self.skipped += outcome.skipped
-        self.deleted += outcome.deleted
-        self.failed += len(outcome.failed)
-        self.email_conflicts += outcome.email_conflicts
+        return Counts.as_json(self) | ids
 
     def fall_short(self, status: Status, reason: str) -> None:
-        """Note why the run is not completed; of several statuses the worst stands."""
+        """Note why the run is not completed. Of several statuses, the worst counts."""
         self.status = max(self.status, status, key=_SEVERITY.index)
         self.explain(reason)
 
     def explain(self, reason: str) -> None:
-        """Tell what a person should know, whatever the status."""
+        """Note what a person should know, whatever the status."""
         self.reason = f"{self.reason} {reason}" if self.reason else reason
+
+    def judge_counts(self, *, failed_before: int, email_not_null: bool) -> None:
+        """Note what the counts say against the run. `failed_before` users could not be
+        written by earlier runs of the same walk."""
+        if self.deletions_blocked:
+            named = ", ".join(sorted(self.obstacles)[:_OBSTACLES_NAMED])
+            self.fall_short(
+                "partial",
+                f"{self.deletions_blocked} users could not be deleted: blocked by "
+                f"{named}. {UNBLOCK} The log names the users.",
+            )
+        if failed := self.failed + failed_before:
+            reason = f"{failed} users could not be written, see the log."
+            self.fall_short("partial", reason)
+        if self.email_conflicts and email_not_null:
+            self.explain(
+                f"{self.email_conflicts} users are without their email, or without "
+                "a row, because another row holds the email: see the log."
+            )
 
 
 def ms_since(moment: float) -> int:

@@ -1,115 +1,144 @@
-"""What a bulk run fetches, written to the database batch by batch."""
+"""The walk of a run: read Clerk's listing, record every ID, and write the users."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass
+from typing import Any
 
-from clerksync.bulk.fetch import Batches, Fetched
-from clerksync.bulk.report import BulkSyncRequest, Report, ms_since
-from clerksync.bulk.run_ledger import Run, RunLedger
-from clerksync.clerk.api import ClerkApi
-from clerksync.clerk.user import IDS_LIMIT, ClerkUser, Page
-from clerksync.errors import (
-    ClerkRequestError,
-    ClerkUnavailableError,
-    InvalidPayloadError,
-    OtherInstanceError,
-    OutOfTimeError,
-)
-from clerksync.write.outcome import Outcome
+from clerksync.bulk.fetch import Batches, Fetched, fetch_pages, fetch_windows
+from clerksync.bulk.job import CLERK_ERRORS, Job, unix_ms
+from clerksync.bulk.listing import updated_pages
+from clerksync.bulk.report import Counts, ms_since
+from clerksync.bulk.run_ledger import Run
+from clerksync.bulk.windows import Windows
+from clerksync.clerk.user import IDS_LIMIT, Page
 from clerksync.write.rows import Prepared
-from clerksync.write.user_table import UserTable
 
-# What may end a run early, with everything that was fetched before still good.
-CLERK_ERRORS: Final = (
-    ClerkRequestError,
-    ClerkUnavailableError,
-    InvalidPayloadError,
-    OtherInstanceError,
-    OutOfTimeError,
-)
+Walked = Generator[Counts, None, None]
+"""What became of the users, batch by batch. Raises what ended the listing, after
+everything that it gave has been written and counted."""
 
 
-class BulkWriter:
-    """Writes for one run, and counts in its report."""
+@dataclass(slots=True)
+class Walk:
+    """A walk over all users: the run's own, or one that the run resumes."""
 
-    def __init__(
-        self,
-        *,
-        users: UserTable,
-        ledger: RunLedger,
-        clerk: ClerkApi,
-        run: Run,
-        request: BulkSyncRequest,
-        report: Report,
-    ) -> None:
-        self._users = users
-        self._ledger = ledger
-        self._clerk = clerk
-        self._run = run
-        self._request = request
-        self._report = report
+    run: Run
+    windows: Windows
+    expected: int
+    """How many users Clerk counted before the walk began."""
+    listed: int = 0
+    """How many earlier runs of this walk have recorded."""
+    failed: int = 0
+    """How many of them could not be written."""
 
-    def prepare(self, page: Page) -> Prepared:
-        """What can be done without the database, for the thread that decodes."""
-        if self._request.mode == "cleanup":
-            return Prepared()
-        return self._users.rows.prepare(page.users)
+    def checkpoint(self, *, failed: int, sweep_too: bool) -> dict[str, Any] | None:
+        """Return how far the walk has come, if there is anything to resume.
 
-    def consume(self, batches: Batches, *, progress: Callable[[int], None]) -> None:
-        """Note every id of the listing and, unless cleaning up, write the users.
-
-        A listing that breaks off raises, after what it gave has been written.
+        With `sweep_too`, also a walk that lacks only its sweep. A sweep that failed is
+        not resumed: it might fail again and again, and nobody would walk.
         """
-        began, report = time.monotonic(), self._report
-        try:
-            # Whatever ends this, the threads end first.
-            with closing(batches):
-                for batch in batches:
-                    report.fetched += sum(page.size for page in batch)
-                    if self._request.mode != "cleanup":
-                        report.failed += sum(page.unreadable for page in batch)
-                    self._write(batch)
-                    progress(report.fetched)
-        finally:
-            report.fetch_ms += ms_since(began)
+        windows = self.windows.as_json()
+        if not any("reached" in window or "done" in window for window in windows):
+            return None
+        if not sweep_too and all("done" in window for window in windows):
+            return None
+        failed += self.failed
+        return {"expected": self.expected, "failed": failed, "windows": windows}
 
-    def upsert(
-        self, users: list[ClerkUser], *, confirmed_at: datetime | None = None
-    ) -> list[str]:
-        """Write and count; gives the ids that a tombstone kept out, uncounted."""
-        prepared = self._users.rows.prepare(users, confirmed_at=confirmed_at)
-        return self._upsert(prepared).tombstoned
 
-    def _write(self, batch: list[Fetched]) -> None:
-        began = time.monotonic()
-        self._ledger.record_listed(
-            self._run, [clerk_id for page in batch for clerk_id in page.ids]
-        )
-        prepared = Prepared()
-        for page in batch:
-            prepared.add(page.prepared)
-        tombstoned = self._upsert(prepared).tombstoned
-        self._report.write_ms += ms_since(began)
-        try:
-            while tombstoned:
-                self._confirm(tombstoned[:IDS_LIMIT])
-                tombstoned = tombstoned[IDS_LIMIT:]
-        finally:
-            self._report.skipped += len(tombstoned)
-        for page in batch:
-            page.note_written()
+def begin_walk(job: Job, run: Run) -> Walk:
+    """Begin at the beginning of the instance, until the run began."""
+    expected = count_users(job, run)
+    windows = Windows.until(created_before(run), to_come=expected)
+    return Walk(run, windows, expected)
 
-    def _confirm(self, clerk_ids: list[str]) -> None:
-        """Listed, and deleted here: only Clerk's answer by id, asked now, counts."""
-        confirmed_at = self._users.clock()
-        known = self._clerk.users_by_id(clerk_ids)
-        still_deleted = self.upsert(known, confirmed_at=confirmed_at)
-        self._report.skipped += len(clerk_ids) - len(known) + len(still_deleted)
 
-    def _upsert(self, prepared: Prepared) -> Outcome:
-        outcome = self._users.upsert_prepared(prepared, dry_run=self._request.dry_run)
-        self._report.add(outcome)
-        return outcome
+def resume_walk(job: Job, run: Run, instance_id: str) -> Walk | None:
+    """Resume a walk that another run has left unfinished; None if there is none."""
+    if job.request.dry_run:
+        return None
+    ledger = job.setup.ledger
+    taken_over = ledger.take_over(run, mode=job.request.mode, instance_id=instance_id)
+    if taken_over is None:
+        return None
+    run, checkpoint = taken_over
+    expected, listed = checkpoint["expected"], ledger.count_listed(run)
+    windows = Windows.from_json(checkpoint["windows"], to_come=expected - listed)
+    return Walk(run, windows, expected, listed, checkpoint["failed"])
+
+
+def count_users(job: Job, run: Run) -> int:
+    """How many users Clerk has now, of those created before the walk began."""
+    return job.clerk.count(created_before=created_before(run))
+
+
+def walk_windows(job: Job, run: Run, windows: Windows) -> Walked:
+    """Walk over all users."""
+    workers = job.setup.workers
+    batches = fetch_windows(job.clerk, windows, _prepare(job), workers=workers)
+    return _written(job, run, batches)
+
+
+def walk_changes(job: Job, run: Run, *, since: int) -> Walked:
+    """Walk over the users updated since a time of Clerk's clock (Unix ms)."""
+    pages = updated_pages(job.clerk, since=since)
+    return _written(job, run, fetch_pages(job.clerk, pages, _prepare(job)))
+
+
+def created_before(run: Run) -> int:
+    """Until the walk began, and that millisecond too. Unix ms."""
+    return unix_ms(run.walk_began_at) + 1
+
+
+def _prepare(job: Job) -> Callable[[Page], Prepared]:
+    """What can be done without the database, for the thread that decodes."""
+    if job.request.mode == "cleanup":
+        return lambda _: Prepared()
+    return lambda page: job.users.rows.prepare(page.users)
+
+
+def _written(job: Job, run: Run, batches: Batches) -> Walked:
+    with closing(batches):  # whatever ends this, the threads end first
+        for batch in batches:
+            yield from _write(job, run, batch)
+
+
+def _write(job: Job, run: Run, batch: list[Fetched]) -> Iterator[Counts]:
+    began = time.monotonic()
+    ids = [clerk_id for page in batch for clerk_id in page.ids]
+    job.setup.ledger.record_listed(run, ids)
+    prepared = Prepared()
+    for page in batch:
+        prepared.add(page.prepared)
+    outcome = job.users.upsert_prepared(prepared, dry_run=job.request.dry_run)
+    counts = Counts.of(outcome)
+    counts.fetched += sum(page.size for page in batch)
+    if job.request.mode != "cleanup":
+        counts.failed += sum(page.unreadable for page in batch)
+    counts.write_ms = ms_since(began)
+    unconfirmed = outcome.tombstoned
+    try:
+        while unconfirmed:
+            counts.add(_confirm(job, unconfirmed[:IDS_LIMIT]))
+            unconfirmed = unconfirmed[IDS_LIMIT:]
+    except CLERK_ERRORS:
+        counts.skipped += len(unconfirmed)
+        yield counts
+        raise
+    for page in batch:
+        page.note_written()
+    yield counts
+
+
+def _confirm(job: Job, clerk_ids: list[str]) -> Counts:
+    """Listed, and deleted here: only Clerk's response by ID, asked now, counts."""
+    confirmed_at = job.users.clock()
+    known = job.clerk.users_by_id(clerk_ids)
+    outcome = job.users.upsert_many(
+        known, confirmed_at=confirmed_at, dry_run=job.request.dry_run
+    )
+    counts = Counts.of(outcome)
+    counts.skipped += len(clerk_ids) - len(known) + len(outcome.tombstoned)
+    return counts

@@ -1,6 +1,6 @@
 """A bulk run that ran out of Lambda's time starts the run that goes on from there."""
 
-from clerksync.bulk.report import BulkSyncRequest
+from clerksync.bulk.request import BulkSyncRequest
 from clerksync.observability import count, describe, logger
 
 

@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from clerksync.bulk.report import Progress
+from clerksync.bulk.job import Progress
 from clerksync.postgres.database import Database
 from local.stub_clerk import StubClerk, StubRequest
 from tests.integration.bulk.bulk import Bulk

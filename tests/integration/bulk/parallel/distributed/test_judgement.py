@@ -5,8 +5,10 @@ import uuid
 import psycopg
 import pytest
 
-from clerksync.bulk.report import BulkSyncRequest, Report
-from clerksync.bulk.steps import BulkSetup, BulkSteps
+from clerksync.bulk.job import Job, Setup
+from clerksync.bulk.report import Report
+from clerksync.bulk.request import BulkSyncRequest
+from clerksync.bulk.run import sweep
 from clerksync.clerk.retry import BULK
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
@@ -153,17 +155,16 @@ def test_a_run_that_has_ended_has_no_orphans(
     plan = machine.plan()
     parts = [machine.walk(plan, part) for part in plan["parts"]]
     settings = Settings()
-    setup, clerk = BulkSetup.of(settings, database), clerk_client(settings, BULK)
+    setup, clerk = Setup.of(settings, database), clerk_client(settings, BULK)
     found = setup.ledger.find(uuid.UUID(plan["run"]["run_id"]))
     assert found is not None
     run = found[0]
     request = BulkSyncRequest(force=True)
-    report = Report(run.run_id, request.mode)
-    steps = BulkSteps(setup, clerk, run=run, request=request, report=report)
+    report = Report(run_id=run.run_id, mode=request.mode)
     listed = setup.ledger.count_listed(run)
     before = rows(connection), rows(connection, "sync_state")
     machine.finish(plan, parts)
-    steps._sweep(listed)
+    sweep(Job.of(setup, clerk, request), run, listed, report)
     assert (report.orphans_found, report.deleted, clerk.requests) == (0, 0, 0)
     assert (rows(connection), rows(connection, "sync_state")) == before
 

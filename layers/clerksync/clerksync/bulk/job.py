@@ -1,0 +1,90 @@
+"""What every step of a run needs to know, and does not change."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from clerksync.bulk.request import BulkSyncRequest
+from clerksync.bulk.run_ledger import RunLedger
+from clerksync.clerk.api import ClerkApi
+from clerksync.errors import (
+    ClerkRequestError,
+    ClerkUnavailableError,
+    InvalidPayloadError,
+    OtherInstanceError,
+    OutOfTimeError,
+)
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from clerksync.write.user_table import UserTable
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase (fetch, sweep), how many are done, and how many there are."""
+
+# What may end a run early, with everything that was fetched before still good.
+CLERK_ERRORS: Final = (
+    ClerkRequestError,
+    ClerkUnavailableError,
+    InvalidPayloadError,
+    OtherInstanceError,
+    OutOfTimeError,
+)
+
+
+def ignore(_phase: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all runs of a function have in common."""
+
+    database: Database
+    users: UserTable
+    ledger: RunLedger
+    only_instance: str | None
+    max_orphan_ratio: float
+    workers: int
+    rate_limit: int | None
+    """Requests in 10 seconds; None: by the kind of instance."""
+    progress: Progress
+
+    @classmethod
+    def of(
+        cls, settings: Settings, database: Database, progress: Progress = ignore
+    ) -> Self:
+        """Raises InvalidSettingError here, not in the middle of a run."""
+        return cls(
+            database=database,
+            users=UserTable.from_settings(database, settings),
+            ledger=RunLedger(database, settings.schema),
+            only_instance=settings.instance_id,
+            max_orphan_ratio=settings.max_orphan_ratio,
+            workers=settings.workers,
+            rate_limit=settings.clerk_rate_limit,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run, or one step of a distributed run."""
+
+    setup: Setup
+    clerk: ClerkApi
+    """Its own: with a deadline, a count of requests, and the key that it began with."""
+    users: UserTable
+    request: BulkSyncRequest
+    began: float
+    """Of `time.monotonic()`."""
+
+    @classmethod
+    def of(cls, setup: Setup, clerk: ClerkApi, request: BulkSyncRequest) -> Self:
+        users = setup.users.asking(clerk.users_by_id)
+        return cls(setup, clerk, users, request, time.monotonic())
+
+
+def unix_ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

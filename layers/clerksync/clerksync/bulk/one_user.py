@@ -1,0 +1,27 @@
+"""A run for one user: ask Clerk by ID, then write or delete the user."""
+
+from clerksync.bulk.job import Job
+from clerksync.bulk.orphan_sweep import delete_orphans
+from clerksync.bulk.report import Counts
+
+
+def sync_one_user(job: Job, clerk_id: str) -> Counts:
+    """Write the user as Clerk has it now, or delete one that Clerk does not know.
+
+    The user was found if `fetched` is 1.
+    """
+    confirmed_at = job.users.clock()
+    user = job.clerk.user(clerk_id)
+    if user is not None:
+        outcome = job.users.upsert_many(
+            [user], confirmed_at=confirmed_at, dry_run=job.request.dry_run
+        )
+        counts = Counts.of(outcome)
+        counts.fetched += 1
+        counts.skipped += len(outcome.tombstoned)
+        return counts
+    counts = Counts(orphans_found=1 if job.users.find(clerk_id) else 0)
+    if not job.request.dry_run:
+        # A webhook may have written the user since Clerk was asked.
+        counts.add(delete_orphans(job, [clerk_id], unless_synced_since=confirmed_at))
+    return counts

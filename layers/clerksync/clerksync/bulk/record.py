@@ -1,0 +1,83 @@
+"""The record of a run: its report, and its line in the ledger, however the run ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from clerksync.bulk.job import CLERK_ERRORS, Job
+from clerksync.bulk.report import Counts, Report, ms_since
+from clerksync.bulk.run_ledger import Run
+from clerksync.bulk.walk import Walk
+from clerksync.errors import OutOfTimeError, RefusedError
+from clerksync.observability import logger
+
+
+class Record:
+    """What is known of one run while it goes on."""
+
+    def __init__(self, job: Job, run: Run, counts: Counts | None = None) -> None:
+        """`counts` are of steps that were taken elsewhere."""
+        self._job = job
+        self._run = run
+        self.walk: Walk | None = None
+        """Over all users; from then on, a run that ends early can be resumed."""
+        self.began = job.began
+        """Of `time.monotonic()`."""
+        request = job.request
+        self.report = Report(
+            run_id=run.run_id, mode=request.mode, dry_run=request.dry_run
+        )
+        self.report.add(counts or Counts())
+        logger.append_keys(run_id=str(run.run_id))
+
+    @contextmanager
+    def kept(self, *, goes_on: bool = False) -> Iterator[None]:
+        """End the run with the block, whatever happens in it.
+
+        A refusal, and what goes wrong at Clerk, ends in the report. Everything else is
+        raised, and the ledger then says failed. With `goes_on`, the run only ends if
+        something stopped the block.
+        """
+        try:
+            yield
+        except RefusedError as refusal:
+            self.report.fall_short("refused", str(refusal))
+            self._end()
+        except CLERK_ERRORS as error:
+            out_of_time = isinstance(error, OutOfTimeError)
+            checkpoint = self.checkpoint(sweep_too=out_of_time)
+            seen = self.report.fetched or checkpoint
+            self.report.fall_short("partial" if seen else "failed", str(error))
+            self.report.out_of_time = out_of_time and checkpoint is not None
+            self._end(checkpoint)
+        except BaseException as error:  # Ctrl-C too: the ledger must not say running
+            self.report.fall_short("failed", f"{type(error).__name__}, see the log.")
+            with suppress(Exception):  # the database may be what failed
+                self._end(self.checkpoint(sweep_too=False))
+            raise
+        else:
+            if not goes_on:
+                self._end()
+
+    def checkpoint(self, *, sweep_too: bool) -> dict[str, Any] | None:
+        """Where the next run can resume; see `Walk.checkpoint`."""
+        if self.walk is None or self._job.request.dry_run:
+            return None
+        return self.walk.checkpoint(failed=self.report.failed, sweep_too=sweep_too)
+
+    def _end(self, checkpoint: dict[str, Any] | None = None) -> None:
+        job, walk, report = self._job, self.walk, self.report
+        if walk is not None:
+            report.windows = len(list(walk.windows))
+        report.judge_counts(
+            failed_before=walk.failed if walk else 0,
+            email_not_null=job.users.mapping.email_not_null,
+        )
+        if checkpoint is not None:
+            report.fall_short("partial", "The next run goes on from there.")
+        if report.fetch_ms:
+            report.users_per_second = report.fetched * 1000 // report.fetch_ms
+        report.requests += job.clerk.requests
+        report.duration_ms = ms_since(self.began)
+        run = walk.run if walk else self._run
+        job.setup.ledger.finish(run, report.status, report.as_json(), checkpoint)
