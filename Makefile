@@ -38,10 +38,11 @@ $(SIGN_IN): $(wildcard local/page/signin/*.js clients/react/src/*.ts) clients/re
 mutants: $(VENV)/dev ## faults put into the rules of truth, one by one: each must be caught
 	@$(BIN)/python -m tests.convergence.mutants $(MUTANTS)
 
-lint: $(VENV)/dev ## ruff and mypy
+lint: $(VENV)/dev ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 # npm's own record of what it installed is also the proof that it did.
 CLIENT := clients/react

@@ -178,7 +178,7 @@ OTHERS: Final = (
     ),
     _mutant(
         "who was not listed is not looked for",
-        (_RUN, "candidates = orphan_candidates(job, run)", "candidates = []"),
+        (_SWEEP, "candidates = _candidates(job, run)", "candidates = list[str]()"),
     ),
     Mutant(
         "a swap is not released first",

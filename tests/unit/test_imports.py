@@ -78,6 +78,29 @@ def test_a_snapshot_holds_what_is_else_imported_later(function: str) -> None:
     assert ("jwt" in result["modules"]) == (function == "self_sync")
 
 
+def test_the_class_for_server_code_costs_a_function_nothing() -> None:
+    """Until one is made: all functions import the package that it is in."""
+    program = """
+import json, sys
+before = set(sys.modules)
+from clerksync import Clerksync
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run(  # noqa: S603 - this Python, our code
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=ROOT / "layers" / "clerksync",
+        text=True,
+    )
+    loaded = {
+        name
+        for name in json.loads(done.stdout)
+        if name.partition(".")[0] not in sys.stdlib_module_names
+    }
+    assert loaded == {"clerksync", "clerksync.errors"}
+
+
 def test_nothing_random_is_drawn_from_what_a_snapshot_holds() -> None:
     """Environments restored from it would all draw the same: the seed is a part of it,
     but not the operating system's source."""

@@ -1,4 +1,4 @@
-"""Who may import whom."""
+"""Who may import whom, as far as import-linter cannot say it (pyproject.toml)."""
 
 import ast
 import re
@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYER = sorted((ROOT / "layers" / "clerksync" / "clerksync").glob("**/*.py"))
+PACKAGE = ROOT / "layers" / "clerksync" / "clerksync"
+LAYER = sorted(PACKAGE.glob("**/*.py"))
 FUNCTIONS = sorted(ROOT.glob("functions/**/*.py"))
+ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
 # By the name under which it is imported, where that is not the package's.
 IMPORTED_AS = {"pyjwt": "jwt", "pydantic-core": "pydantic_core"}
 
@@ -22,7 +24,6 @@ def imports(path: Path, *, only_at_import: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # The package is flat: a relative import has nowhere to go.
             assert node.level == 0, f"{path.name}:{node.lineno} imports relatively"
             yield node.module or ""
 
@@ -67,23 +68,52 @@ def test_a_function_imports_only_from_the_layer(path: Path) -> None:
     assert packages(path) <= {"clerksync", "pydantic"}
 
 
+@pytest.mark.parametrize("path", LAYER, ids=named)
+def test_no_room_imports_the_class_that_stands_on_all_rooms(path: Path) -> None:
+    """import-linter does not look at the package itself."""
+    assert "clerksync" not in set(imports(path))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=named)
+def test_a_room_opens_with_its_promise_and_re_exports_nothing(room: Path) -> None:
+    """Two or three sentences, and no import: a module is imported by its own name."""
+    tree = ast.parse((room / "__init__.py").read_text("utf-8"))
+    promise = ast.get_docstring(tree)
+    assert promise is not None
+    assert promise.count(".") >= 2
+    assert len(tree.body) == 1
+
+
+@pytest.mark.parametrize("path", LAYER, ids=named)
+def test_a_module_does_not_repeat_the_name_of_its_room(path: Path) -> None:
+    """`bulk/report.py`, not `bulk/bulk_report.py`."""
+    if path.parent != PACKAGE:
+        assert not path.stem.startswith(path.parent.name)
+
+
 def test_a_layer_with_a_package_missing_can_still_answer_cloudformation() -> None:
-    """Else a deployment waits until its time is over, and is not told why."""
+    """Else a deployment waits until it times out, and nobody knows why."""
     migrate = ROOT / "functions" / "migrate" / "app.py"
-    answers = LAYER[0].with_name("custom_resource.py")
+    answers = PACKAGE / "doors" / "cloudformation.py"
     assert set(imports(migrate, only_at_import=True)) <= {
         "threading",
         "collections.abc",
         "typing",
         "clerksync.doors.cloudformation",
     }
+    above = [PACKAGE / "__init__.py", PACKAGE / "errors.py"]
     assert packages(answers) == set()
+    assert set().union(*(packages(p, only_at_import=True) for p in above)) <= {
+        "clerksync",
+        "psycopg",  # for types only
+    }
 
 
 def test_all_files_are_looked_at() -> None:
     """A pattern that finds none, or a reader that reads none, would pass."""
-    assert {"settings.py", "user_table.py"} <= {path.name for path in LAYER}
+    assert {"environment.py", "user_table.py"} <= {path.name for path in LAYER}
     assert len(FUNCTIONS) >= 3
-    assert packages(LAYER[0].with_name("clerk_api.py")) == {"clerksync", "urllib3"}
-    assert "boto3" in packages(LAYER[0].with_name("secrets_manager.py"))
+    assert len(ROOMS) >= 8
+    assert packages(PACKAGE / "clerk" / "api.py") == {"clerksync", "urllib3"}
+    assert "boto3" in packages(PACKAGE / "settings" / "secrets_manager.py")
     assert {"psycopg", "pydantic", "urllib3", "jwt", "cryptography"} <= shipped()

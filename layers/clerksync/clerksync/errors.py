@@ -1,6 +1,7 @@
-"""Everything that clerksync raises on purpose. A door maps each to one status."""
+"""Everything that clerksync raises on purpose, each with its HTTP status."""
 
-from typing import Final
+import math
+from typing import ClassVar, Final
 
 UNBLOCK: Final = (
     "Let the user go there: ON DELETE CASCADE or SET NULL for a foreign key (clerksync "
@@ -10,6 +11,15 @@ UNBLOCK: Final = (
 
 class ClerksyncError(Exception):
     """Base of all below; its message says what to do next and holds no secret."""
+
+    http_status: ClassVar[int] = 500
+    """The HTTP status to respond with. With 500, log the message; it is for the owner
+    and not for the client."""
+
+    @property
+    def http_headers(self) -> dict[str, str]:
+        """HTTP headers that belong to the response."""
+        return {}
 
 
 class MissingSettingError(ClerksyncError):
@@ -31,13 +41,19 @@ class AccessDeniedError(InvalidSettingError):
 class InvalidSignatureError(ClerksyncError):
     """A webhook that the signing secret did not sign, or not within 5 minutes."""
 
+    http_status = 400
+
 
 class InvalidPayloadError(ClerksyncError):
     """A body that is not what Clerk, or a browser, sends."""
 
+    http_status = 400
+
 
 class NotAuthenticatedError(ClerksyncError):
     """No session token, or one that must be refused."""
+
+    http_status = 401
 
 
 class UnknownUserError(NotAuthenticatedError):
@@ -51,17 +67,27 @@ class DeletedUserError(NotAuthenticatedError):
 class MissingEmailError(ClerksyncError):
     """The user has no email at Clerk, and without one it gets no row."""
 
+    http_status = 400
+
 
 class ForbiddenError(ClerksyncError):
     """A valid session token, used for somebody else."""
+
+    http_status = 403
 
 
 class ClerkUnavailableError(ClerksyncError):
     """Clerk did not answer, or not usefully, as often as we were ready to ask."""
 
+    http_status = 503
+
     def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def http_headers(self) -> dict[str, str]:
+        return {"retry-after": str(max(1, math.ceil(self.retry_after_seconds)))}
 
 
 class ClerkRequestError(ClerksyncError):

@@ -20,7 +20,7 @@ from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import judge_and_sweep
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.shared_run import Part, Planned, SharedRun
-from clerksync.bulk.walk import count_users, created_before, walk_windows
+from clerksync.bulk.walk import walk_windows
 from clerksync.bulk.windows import Windows
 from clerksync.clerk.api import ClerkApi
 from clerksync.errors import InvalidPayloadError, OutOfTimeError
@@ -125,11 +125,11 @@ class DistributedRun:
         # Loaded here, where a bulk run pays for it.
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
 
-        expected = count_users(job, run)
+        expected = job.clerk.count(created_before=run.created_before)
         with ThreadPoolExecutor(self._setup.workers) as executor:
             windows = plan_windows(
                 lambda before: job.clerk.count(created_before=before),
-                end=created_before(run),
+                end=run.created_before,
                 total=expected,
                 executor=executor,
             )

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Self
 
 from clerksync.bulk.request import BulkSyncRequest
@@ -84,7 +83,3 @@ class Job:
     def of(cls, setup: Setup, clerk: ClerkApi, request: BulkSyncRequest) -> Self:
         users = setup.users.asking(clerk.users_by_id)
         return cls(setup, clerk, users, request, time.monotonic())
-
-
-def unix_ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -12,7 +12,9 @@ from clerksync.bulk.job import Job
 from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.run_ledger import Run
 from clerksync.clerk.user import IDS_LIMIT
+from clerksync.errors import RefusedError
 from clerksync.observability import describe, logger
+from clerksync.write.companions import restore_companions
 from clerksync.write.deletion import BLOCKED, obstacle
 from clerksync.write.user_table import UserTable
 
@@ -70,83 +72,32 @@ _SKIPPED_UNLISTED: LiteralString = """
 """
 
 
-def orphan_candidates(job: Job, run: Run) -> list[str]:
-    """Return the users of the table that the listing lacked.
+def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
+    """Delete the users that a complete listing lacked and that Clerk does not know.
 
-    Leaves out users that were created or synced since the walk began. Only call it
-    after a complete listing.
+    Only call it after a complete listing, of `listed` users. Leaves out users that were
+    created or synced since the walk began. Then completes what belongs to the users
+    that stay. Raises RefusedError if more candidates than a run may delete were found:
+    none was deleted. Raises what Clerk raises; what was done before has been counted.
     """
-    users = job.users
-    existed: LiteralString = "true"
-    if users.mapping.created_at is not None:
-        existed = "(u.{created_at} < %(started_at)s) IS NOT FALSE"
-    query = sql.SQL(_CANDIDATES).format(
-        **users.names,
-        existed=sql.SQL(existed).format(**users.names),
-        tells_age=_tells_age(users),
-    )
-    parameters = _of_walk(run)
-
-    def work(connection: psycopg.Connection) -> list[str]:
-        return [row[0] for row in connection.execute(query, parameters)]
-
-    return job.setup.database.run_hashed(work)
-
-
-def too_many(job: Job, candidates: Sequence[str], *, listed: int) -> str | None:
-    """Return why so many candidates must not be deleted, or None if they may be.
-
-    One is always allowed, except on an empty listing; a forced run may delete all.
-    """
-    if not candidates or job.request.force:
-        return None
-    ratio, table_size = job.setup.max_orphan_ratio, _table_size(job)
-    allowed = int(ratio * table_size)
-    if listed:
-        allowed = max(allowed, 1)
-    if len(candidates) <= allowed:
-        return None
-    return (
-        f"{len(candidates)} of {table_size} users are not in Clerk's "
-        f"listing, more than the share of {ratio:g} that a "
-        "run may delete. None was deleted. If they are really gone, use force."
-    )
-
-
-def sweep_orphans(job: Job, run: Run, candidates: Sequence[str]) -> Iterator[Counts]:
-    """Ask Clerk for each candidate by ID, and delete those that it does not know.
-
-    Raises what Clerk raises; what was done before has been counted.
-    """
-    for start in range(0, len(candidates), IDS_LIMIT):
-        batch = candidates[start : start + IDS_LIMIT]
-        yield _sweep_batch(job, run, batch)
-        job.setup.progress("sweep", start + len(batch), len(candidates))
-
-
-def note_unknown(job: Job) -> None:
-    """Record rows that have no creation time, so that the next run knows of them."""
-    users = job.users
-    query = sql.SQL(_NOTE_UNKNOWN).format(**users.names, tells_age=_tells_age(users))
-    job.setup.database.run_hashed(lambda connection: connection.execute(query))
-
-
-def forget_skipped(job: Job, run: Run) -> None:
-    """Leave tombstones for users without a row that a complete listing lacked and that
-    Clerk, asked by ID, does not know: otherwise they would count as skipped for ever.
-    Leaves out users that any entry point has met since the walk began.
-
-    Only call it after a complete listing. Raises what Clerk raises.
-    """
-    query = sql.SQL(_SKIPPED_UNLISTED).format(**job.users.names)
-    unlisted = job.setup.database.run_hashed(
-        lambda connection: [row[0] for row in connection.execute(query, _of_walk(run))]
-    )
-    for start in range(0, len(unlisted), IDS_LIMIT):
-        batch = unlisted[start : start + IDS_LIMIT]
-        known = {user.id for user in job.clerk.users_by_id(batch)}
-        gone = [clerk_id for clerk_id in batch if clerk_id not in known]
-        job.users.delete(gone, unless_synced_since=run.walk_began_at)
+    candidates = _candidates(job, run)
+    refusal = _too_many(job, candidates, listed=listed)
+    if refusal is not None:
+        yield Counts(orphans_found=len(candidates))
+    else:
+        for start in range(0, len(candidates), IDS_LIMIT):
+            batch = candidates[start : start + IDS_LIMIT]
+            yield _sweep_batch(job, run, batch)
+            job.setup.progress("sweep", start + len(batch), len(candidates))
+    if not job.request.dry_run:
+        began = time.monotonic()
+        restore_companions(job.setup.database, job.users)
+        _note_unknown(job)
+        if refusal is None:
+            _forget_skipped(job, run)
+        yield Counts(write_ms=ms_since(began))
+    if refusal is not None:
+        raise RefusedError(refusal)
 
 
 def delete_orphans(
@@ -172,6 +123,45 @@ def delete_orphans(
         return counts
 
 
+def _candidates(job: Job, run: Run) -> list[str]:
+    """The users of the table that the listing lacked."""
+    users = job.users
+    existed: LiteralString = "true"
+    if users.mapping.created_at is not None:
+        existed = "(u.{created_at} < %(started_at)s) IS NOT FALSE"
+    query = sql.SQL(_CANDIDATES).format(
+        **users.names,
+        existed=sql.SQL(existed).format(**users.names),
+        tells_age=_tells_age(users),
+    )
+    parameters = _of_walk(run)
+
+    def work(connection: psycopg.Connection) -> list[str]:
+        return [row[0] for row in connection.execute(query, parameters)]
+
+    return job.setup.database.run_hashed(work)
+
+
+def _too_many(job: Job, candidates: Sequence[str], *, listed: int) -> str | None:
+    """Return why so many candidates must not be deleted, or None if they may be.
+
+    One is always allowed, except on an empty listing; a forced run may delete all.
+    """
+    if not candidates or job.request.force:
+        return None
+    ratio, table_size = job.setup.max_orphan_ratio, _table_size(job)
+    allowed = int(ratio * table_size)
+    if listed:
+        allowed = max(allowed, 1)
+    if len(candidates) <= allowed:
+        return None
+    return (
+        f"{len(candidates)} of {table_size} users are not in Clerk's "
+        f"listing, more than the share of {ratio:g} that a "
+        "run may delete. None was deleted. If they are really gone, use force."
+    )
+
+
 def _sweep_batch(job: Job, run: Run, batch: Sequence[str]) -> Counts:
     confirmed_at = job.users.clock()
     began = time.monotonic()
@@ -188,6 +178,28 @@ def _sweep_batch(job: Job, run: Run, batch: Sequence[str]) -> Counts:
         since = run.walk_began_at
         counts.add(delete_orphans(job, orphans, unless_synced_since=since))
     return counts
+
+
+def _note_unknown(job: Job) -> None:
+    """Record rows that have no creation time, so that the next run knows of them."""
+    users = job.users
+    query = sql.SQL(_NOTE_UNKNOWN).format(**users.names, tells_age=_tells_age(users))
+    job.setup.database.run_hashed(lambda connection: connection.execute(query))
+
+
+def _forget_skipped(job: Job, run: Run) -> None:
+    """Leave tombstones for users without a row that the listing lacked and that Clerk,
+    asked by ID, does not know: otherwise they would count as skipped for ever. Leaves
+    out users that any entry point has met since the walk began."""
+    query = sql.SQL(_SKIPPED_UNLISTED).format(**job.users.names)
+    unlisted = job.setup.database.run_hashed(
+        lambda connection: [row[0] for row in connection.execute(query, _of_walk(run))]
+    )
+    for start in range(0, len(unlisted), IDS_LIMIT):
+        batch = unlisted[start : start + IDS_LIMIT]
+        known = {user.id for user in job.clerk.users_by_id(batch)}
+        gone = [clerk_id for clerk_id in batch if clerk_id not in known]
+        job.users.delete(gone, unless_synced_since=run.walk_began_at)
 
 
 def _of_walk(run: Run) -> dict[str, Any]:

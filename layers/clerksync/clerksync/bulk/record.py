@@ -5,9 +5,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from clerksync.bulk.job import CLERK_ERRORS, Job
+from clerksync.bulk.plan import Walk
 from clerksync.bulk.report import Counts, Report, ms_since
 from clerksync.bulk.run_ledger import Run
-from clerksync.bulk.walk import Walk
 from clerksync.errors import OutOfTimeError, RefusedError
 from clerksync.observability import logger
 
@@ -69,6 +69,8 @@ class Record:
         job, walk, report = self._job, self.walk, self.report
         if walk is not None:
             report.windows = len(list(walk.windows))
+            if walk.run.walk_id != self._run.run_id:
+                report.continues = walk.run.walk_id
         report.judge_counts(
             failed_before=walk.failed if walk else 0,
             email_not_null=job.users.mapping.email_not_null,

@@ -12,32 +12,18 @@ from datetime import timedelta
 from typing import Final
 
 from clerksync.bulk.instance import accept_instance
-from clerksync.bulk.job import Job, Progress, Setup, ignore, unix_ms
+from clerksync.bulk.job import Job, Progress, Setup, ignore
 from clerksync.bulk.one_user import sync_one_user
-from clerksync.bulk.orphan_sweep import (
-    forget_skipped,
-    note_unknown,
-    orphan_candidates,
-    sweep_orphans,
-    too_many,
-)
+from clerksync.bulk.orphan_sweep import sweep
+from clerksync.bulk.plan import plan_walk
 from clerksync.bulk.record import Record
 from clerksync.bulk.report import Report, ms_since
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run_ledger import Run
-from clerksync.bulk.walk import (
-    Walk,
-    Walked,
-    begin_walk,
-    count_users,
-    resume_walk,
-    walk_changes,
-    walk_windows,
-)
+from clerksync.bulk.walk import Walked, walk_changes, walk_windows
 from clerksync.clerk.api import ClerkApi
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
-from clerksync.write.companions import restore_companions
 
 # Clerk's clock against the database's, and events on their way when a run began.
 _OVERLAP: Final = timedelta(minutes=10)
@@ -95,7 +81,9 @@ def _changes_since(job: Job, instance_id: str) -> int | None:
     if job.request.mode != "incremental":
         return None
     watermark = job.setup.ledger.watermark(instance_id)
-    return None if watermark is None else unix_ms(watermark - _OVERLAP)
+    if watermark is None:
+        return None
+    return int((watermark - _OVERLAP).timestamp() * 1000)
 
 
 def _sync_changes(job: Job, run: Run, since: int, report: Report) -> None:
@@ -107,8 +95,7 @@ def _sync_changes(job: Job, run: Run, since: int, report: Report) -> None:
 
 
 def _sync_everything(job: Job, run: Run, instance_id: str, record: Record) -> None:
-    report = record.report
-    walk = _plan(job, run, instance_id, report)
+    report, walk = record.report, plan_walk(job, run, instance_id)
     if walk is None:
         report.fall_short("partial", _NOTHING_TO_RESUME)
         return
@@ -129,15 +116,6 @@ def _sync_everything(job: Job, run: Run, instance_id: str, record: Record) -> No
     judge_and_sweep(job, walk.run, walk.expected, report)
 
 
-def _plan(job: Job, run: Run, instance_id: str, report: Report) -> Walk | None:
-    """Resume a walk or begin one; None if a run that should resume one finds none."""
-    resumed = resume_walk(job, run, instance_id)
-    if resumed is not None:
-        report.continues = resumed.run.walk_id
-        return resumed
-    return None if job.request.continuation else begin_walk(job, run)
-
-
 def take(walked: Walked, report: Report, after_batch: Callable[[], None]) -> None:
     """Take a walk to its end, and count what became of each batch."""
     began = time.monotonic()
@@ -156,32 +134,17 @@ def judge_and_sweep(job: Job, run: Run, expected: int, report: Report) -> None:
     `expected` was counted before the walk. A user who was there from the beginning to
     the end is in both counts, and must be listed.
     """
-    now, listed = count_users(job, run), job.setup.ledger.count_listed(run)
+    now = job.clerk.count(created_before=run.created_before)
+    listed = job.setup.ledger.count_listed(run)
     if listed < min(expected, now):
         short = f"Clerk counts {now} users and listed {listed}. Run again."
         report.fall_short("partial", short)
-    elif job.request.mode != "incremental":
-        sweep(job, run, listed, report)
-
-
-def sweep(job: Job, run: Run, listed: int, report: Report) -> None:
-    """Delete orphans, if not too many, and complete what belongs to users."""
-    began = time.monotonic()
-    try:
-        candidates = orphan_candidates(job, run)
-        refusal = too_many(job, candidates, listed=listed)
-        if refusal is not None:
-            report.orphans_found = len(candidates)
-            report.fall_short("refused", refusal)
-        else:
-            for counts in sweep_orphans(job, run, candidates):
-                report.add(counts)
-    finally:
-        report.sweep_ms = ms_since(began)
-    if job.request.dry_run:
         return
-    restore_companions(job.setup.database, job.users)
-    note_unknown(job)
-    if refusal is None:
-        forget_skipped(job, run)
-    report.write_ms += ms_since(began) - report.sweep_ms
+    if job.request.mode == "incremental":
+        return
+    began, written_before = time.monotonic(), report.write_ms
+    try:
+        for counts in sweep(job, run, listed=listed):
+            report.add(counts)
+    finally:
+        report.sweep_ms = ms_since(began) - (report.write_ms - written_before)

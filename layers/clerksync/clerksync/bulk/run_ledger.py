@@ -104,6 +104,11 @@ class Run:
     walk_began_at: datetime
     """The database's clock."""
 
+    @property
+    def created_before(self) -> int:
+        """Until the walk began, and that millisecond too. Unix ms."""
+        return int(self.walk_began_at.timestamp() * 1000) + 1
+
 
 class RunLedger:
     def __init__(self, database: Database, schema: str) -> None:

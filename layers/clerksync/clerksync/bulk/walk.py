@@ -3,11 +3,9 @@
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
 from clerksync.bulk.fetch import Batches, Fetched, fetch_pages, fetch_windows
-from clerksync.bulk.job import CLERK_ERRORS, Job, unix_ms
+from clerksync.bulk.job import CLERK_ERRORS, Job
 from clerksync.bulk.listing import updated_pages
 from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.run_ledger import Run
@@ -18,60 +16,6 @@ from clerksync.write.rows import Prepared
 Walked = Generator[Counts, None, None]
 """What became of the users, batch by batch. Raises what ended the listing, after
 everything that it gave has been written and counted."""
-
-
-@dataclass(slots=True)
-class Walk:
-    """A walk over all users: the run's own, or one that the run resumes."""
-
-    run: Run
-    windows: Windows
-    expected: int
-    """How many users Clerk counted before the walk began."""
-    listed: int = 0
-    """How many earlier runs of this walk have recorded."""
-    failed: int = 0
-    """How many of them could not be written."""
-
-    def checkpoint(self, *, failed: int, sweep_too: bool) -> dict[str, Any] | None:
-        """Return how far the walk has come, if there is anything to resume.
-
-        With `sweep_too`, also a walk that lacks only its sweep. A sweep that failed is
-        not resumed: it might fail again and again, and nobody would walk.
-        """
-        windows = self.windows.as_json()
-        if not any("reached" in window or "done" in window for window in windows):
-            return None
-        if not sweep_too and all("done" in window for window in windows):
-            return None
-        failed += self.failed
-        return {"expected": self.expected, "failed": failed, "windows": windows}
-
-
-def begin_walk(job: Job, run: Run) -> Walk:
-    """Begin at the beginning of the instance, until the run began."""
-    expected = count_users(job, run)
-    windows = Windows.until(created_before(run), to_come=expected)
-    return Walk(run, windows, expected)
-
-
-def resume_walk(job: Job, run: Run, instance_id: str) -> Walk | None:
-    """Resume a walk that another run has left unfinished; None if there is none."""
-    if job.request.dry_run:
-        return None
-    ledger = job.setup.ledger
-    taken_over = ledger.take_over(run, mode=job.request.mode, instance_id=instance_id)
-    if taken_over is None:
-        return None
-    run, checkpoint = taken_over
-    expected, listed = checkpoint["expected"], ledger.count_listed(run)
-    windows = Windows.from_json(checkpoint["windows"], to_come=expected - listed)
-    return Walk(run, windows, expected, listed, checkpoint["failed"])
-
-
-def count_users(job: Job, run: Run) -> int:
-    """How many users Clerk has now, of those created before the walk began."""
-    return job.clerk.count(created_before=created_before(run))
 
 
 def walk_windows(job: Job, run: Run, windows: Windows) -> Walked:
@@ -85,11 +29,6 @@ def walk_changes(job: Job, run: Run, *, since: int) -> Walked:
     """Walk over the users updated since a time of Clerk's clock (Unix ms)."""
     pages = updated_pages(job.clerk, since=since)
     return _written(job, run, fetch_pages(job.clerk, pages, _prepare(job)))
-
-
-def created_before(run: Run) -> int:
-    """Until the walk began, and that millisecond too. Unix ms."""
-    return unix_ms(run.walk_began_at) + 1
 
 
 def _prepare(job: Job) -> Callable[[Page], Prepared]:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from clerksync.errors import (
+    ClerksyncError,
     ClerkUnavailableError,
     ForbiddenError,
     InvalidPayloadError,
@@ -54,16 +54,17 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-# The status, and how it is counted: WebhooksRejectedSignature, SelfSyncsFailed.
-_ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
-    InvalidSignatureError: (400, "RejectedSignature"),
-    InvalidPayloadError: (400, "RejectedPayload"),
-    MissingEmailError: (400, "RejectedPayload"),
-    NotAuthenticatedError: (401, "RejectedToken"),
-    ForbiddenError: (403, "RejectedUser"),
-    MissingSettingError: (500, "Failed"),
-    InvalidSettingError: (500, "Failed"),
-    ClerkUnavailableError: (503, "Failed"),
+# Errors whose message the client gets, and how each is counted, as in
+# WebhooksRejectedSignature or SelfSyncsFailed.
+_COUNTED: Final[dict[type[ClerksyncError], str]] = {
+    InvalidSignatureError: "RejectedSignature",
+    InvalidPayloadError: "RejectedPayload",
+    MissingEmailError: "RejectedPayload",
+    NotAuthenticatedError: "RejectedToken",
+    ForbiddenError: "RejectedUser",
+    MissingSettingError: "Failed",
+    InvalidSettingError: "Failed",
+    ClerkUnavailableError: "Failed",
 }
 
 
@@ -81,7 +82,7 @@ def http_door(
         try:
             with time_limit(_SECONDS):
                 response = handle(_request(event))
-        except tuple(_ANSWERS) as error:
+        except tuple(_COUNTED) as error:
             response = _refusal(error, counted_as)
         except Exception as error:  # noqa: BLE001 - the door: logged, counted, answered
             logger.error("request failed", **describe(error))
@@ -99,17 +100,12 @@ def http_door(
     return handler
 
 
-def _refusal(error: Exception, counted_as: str) -> Response:
-    status, counted = next(
-        answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)
-    )
+def _refusal(error: ClerksyncError, counted_as: str) -> Response:
+    counted = next(word for kind, word in _COUNTED.items() if isinstance(error, kind))
     count(counted_as + counted)
-    log = logger.error if status >= 500 else logger.warning
-    log("request refused", status=status, **describe(error))
-    headers = {}
-    if isinstance(error, ClerkUnavailableError):
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
-    return Response(status, {"error": str(error)}, headers)
+    log = logger.error if error.http_status >= 500 else logger.warning
+    log("request refused", status=error.http_status, **describe(error))
+    return Response(error.http_status, {"error": str(error)}, error.http_headers)
 
 
 def _request(event: Event) -> Request:

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from clerksync.bulk.job import Job, Setup
+from clerksync.bulk.orphan_sweep import sweep
 from clerksync.bulk.report import Report
 from clerksync.bulk.request import BulkSyncRequest
-from clerksync.bulk.run import sweep
 from clerksync.clerk.retry import BULK
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
@@ -164,7 +164,8 @@ def test_a_run_that_has_ended_has_no_orphans(
     listed = setup.ledger.count_listed(run)
     before = rows(connection), rows(connection, "sync_state")
     machine.finish(plan, parts)
-    sweep(Job.of(setup, clerk, request), run, listed, report)
+    for counts in sweep(Job.of(setup, clerk, request), run, listed=listed):
+        report.add(counts)
     assert (report.orphans_found, report.deleted, clerk.requests) == (0, 0, 0)
     assert (rows(connection), rows(connection, "sync_state")) == before
 
