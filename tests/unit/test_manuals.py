@@ -12,6 +12,11 @@ from clerksync.bulk.report import Report
 
 _ROOT = Path(__file__).parents[2]
 _MANUALS = ("README.md", "docs/deploy.md", "docs/operations.md")
+_DECISIONS = tuple(
+    path.relative_to(_ROOT).as_posix()
+    for path in sorted(_ROOT.glob("docs/decisions/*.md"))
+)
+_INDEX = "docs/decisions/README.md"
 _SOURCES = "".join(
     path.read_text("utf-8")
     for pattern in ("layers/clerksync/clerksync/**/*.py", "functions/*/app.py")
@@ -89,7 +94,7 @@ def test_outputs_and_events_of_commands_are_there(manual: str) -> None:
         assert json.loads(_text(event))
 
 
-@pytest.mark.parametrize("manual", _MANUALS)
+@pytest.mark.parametrize("manual", [*_MANUALS, *_DECISIONS])
 def test_links_lead_somewhere(manual: str) -> None:
     """To a file of the repository, and there to a heading."""
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", _text(manual))
@@ -105,6 +110,38 @@ def test_links_lead_somewhere(manual: str) -> None:
 def _anchor(heading: str) -> str:
     """As GitHub makes it."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_index_has_every_decision_in_order() -> None:
+    """Once each, under its own heading, and no file is left out."""
+    entries = re.findall(
+        r"^- \[(.+)\]\((\S+)#\S+\):\n  \S", _text(_INDEX), re.MULTILINE
+    )
+    files = dict.fromkeys(file for _, file in entries)
+    decided = [(h, file) for file in files for h, _ in _records(file)]
+    assert entries == decided
+    assert {f"docs/decisions/{file}" for file in files} | {_INDEX} == {*_DECISIONS}
+
+
+@pytest.mark.parametrize("decisions", sorted({*_DECISIONS} - {_INDEX}))
+def test_every_decision_says_what_and_why(decisions: str) -> None:
+    """In that order, under the labels of the index."""
+    for heading, text in _records(Path(decisions).name):
+        labels = re.findall(r"^\*\*(.+?)\.\*\*", text, re.MULTILINE)
+        assert labels[:2] == ["Decision", "Why"], heading
+        assert labels[2:] in (
+            [],
+            ["Instead of"],
+            ["Consequence"],
+            ["Instead of", "Consequence"],
+        ), heading
+
+
+def _records(file: str) -> list[tuple[str, str]]:
+    """The headings of a file of decisions, each with its text."""
+    return re.findall(
+        r"^## (.*)\n((?:(?!## ).*\n)*)", _text(f"docs/decisions/{file}"), re.MULTILINE
+    )
 
 
 def test_queries_look_for_lines_that_are_logged() -> None:

@@ -1,6 +1,6 @@
 """What becomes of an email that two users claim, as parts of the upsert.
 
-`write_path` puts one of each pair into it: by whether the email column is unique, and
+`sql_functions` puts one of each pair into it: by whether the email column is unique, and
 whether it may be NULL.
 """
 

@@ -1,6 +1,6 @@
 """The rules of truth as SQL: bodies of PL/pgSQL functions, with names left open.
 
-`write_path` fills in tables and columns and makes functions of them. `{incoming}` is
+`sql_functions` fills in tables and columns and makes functions of them. `{incoming}` is
 what a door handed over: one user, or a staged batch. `{differs_but_email}` tells
 whether the row `u` is not what `i` would make of it, the email aside. What becomes of
 contested emails stands in `email_sql`.
