@@ -210,7 +210,7 @@ def copied_build(folder: Path, *, migration: str | None = None) -> Path:
     shutil.copytree(BUILD, build)
     shutil.copytree(ROOT / "statemachines", folder / "statemachines")
     if migration is not None:
-        scripts = build / "ClerksyncLayer/python/clerksync/migrations"
+        scripts = build / "ClerksyncLayer/python/clerksync/schema/migrations"
         (scripts / "9999_next.sql").write_text(migration, "utf-8")
     return build
 
