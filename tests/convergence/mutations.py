@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _LAYER: Final = "layers/clerksync/clerksync"
-_SQL: Final = f"{_LAYER}/write/user_table_sql.py"
+_SQL: Final = f"{_LAYER}/write/upsert_sql.py"
+_DELETION: Final = f"{_LAYER}/write/deletion_sql.py"
 _EMAIL: Final = f"{_LAYER}/write/email_sql.py"
 _PARTS: Final = f"{_LAYER}/write/mapped_sql.py"
 _SWEEP: Final = f"{_LAYER}/bulk/orphan_sweep.py"
@@ -94,12 +95,12 @@ OTHERS: Final = (
     ),
     _mutant(
         "a deletion leaves no tombstone",
-        (_SQL, "SET deleted_at = clock_timestamp(),", "SET deleted_at = NULL,"),
+        (_DELETION, "SET deleted_at = clock_timestamp(),", "SET deleted_at = NULL,"),
     ),
     _mutant(
         "deleting a stranger leaves no tombstone",
         (
-            _SQL,
+            _DELETION,
             "SELECT gone.clerk_id, clock_timestamp(), clock_timestamp()",
             "SELECT gone.clerk_id, NULL, clock_timestamp()",
         ),
@@ -291,7 +292,7 @@ OTHERS: Final = (
     ),
     Mutant(
         "who was synced meanwhile is deleted",
-        (Edit(_SQL, "WHERE _unless_synced_since IS NULL OR", "WHERE true OR"),),
+        (Edit(_DELETION, "WHERE _unless_synced_since IS NULL OR", "WHERE true OR"),),
         test="tests/integration/bulk/test_races_with_webhooks.py",
         why="needs a Clerk whose answers by id lag behind",
     ),

@@ -14,8 +14,8 @@ from clerksync.bulk.run_ledger import Run
 from clerksync.clerk.user import IDS_LIMIT
 from clerksync.errors import RefusedError
 from clerksync.observability import describe, logger
+from clerksync.write.blocked_deletion import BLOCKED, obstacle
 from clerksync.write.companions import restore_companions
-from clerksync.write.deletion import BLOCKED, obstacle
 from clerksync.write.user_table import UserTable
 
 # The listing is hashed once; what is left is few, and looked up one by one. A run that

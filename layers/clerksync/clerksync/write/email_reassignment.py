@@ -11,7 +11,7 @@ from typing import Final
 
 from clerksync.clerk.user import IDS_LIMIT, ClerkUser
 from clerksync.observability import describe, logger
-from clerksync.write.deletion import BLOCKED
+from clerksync.write.blocked_deletion import BLOCKED
 from clerksync.write.outcome import Outcome
 from clerksync.write.rows import RowMaker, StagedRow
 

@@ -1,7 +1,7 @@
 """What becomes of an email that two users claim, as parts of the upsert.
 
-`sql_functions` puts one of each pair into it: by whether the email column is unique, and
-whether it may be NULL.
+`sql_functions` puts one of each pair into it: by whether the email column is unique,
+and whether it may be NULL.
 """
 
 from typing import LiteralString

@@ -1,4 +1,4 @@
-"""What a mapping puts into the rules of `user_table_sql`: its names, and its columns as
+"""What a mapping puts into the rules of `upsert_sql`: its names, and its columns as
 lists. Where a table lacks something, the part that is about it is empty."""
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from psycopg import sql
 from clerksync.mapping.table import Companion, Constant, OwnId, TableMapping
 from clerksync.write import email_sql
 from clerksync.write.identifiers import companion_table, identifiers
-from clerksync.write.user_table_sql import MANAGE_TIER
+from clerksync.write.upsert_sql import MANAGE_TIER
 
 # Ids of 25 characters, as Prisma's cuid() makes them: by time, then random. And UUIDs
 # of version 7 for a Postgres before 18: the time in the first 48 bits.

@@ -18,8 +18,9 @@ from typing import Final, LiteralString
 from psycopg import sql
 
 from clerksync.mapping.table import TableMapping
+from clerksync.write.deletion_sql import DELETE
 from clerksync.write.mapped_sql import incoming_names, parts_of, rules_of
-from clerksync.write.user_table_sql import DELETE, UPSERT
+from clerksync.write.upsert_sql import UPSERT
 
 _RESULT: LiteralString = """
     OUT created bigint, OUT updated bigint, OUT unchanged bigint, OUT skipped bigint,

@@ -1,6 +1,6 @@
 """The write path: every change of the target table goes through here.
 
-Ordering, deletion, email and tier rules live in the SQL of `user_table_sql`, once: a
+Ordering, deletion, email and tier rules live in the SQL of `upsert_sql`, once: a
 webhook hands it one user, a bulk run a staged batch.
 """
 
@@ -20,7 +20,7 @@ from clerksync.mapping.table import TableMapping
 from clerksync.observability import describe, logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
-from clerksync.write.deletion import BLOCKED, obstacle
+from clerksync.write.blocked_deletion import BLOCKED, obstacle
 from clerksync.write.email_reassignment import Ask, reassign_emails
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
