@@ -5,18 +5,19 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Self
 
-from local.stub_clerk import control, routes
-from local.stub_clerk.clerk_user import JSON, now_ms
-from local.stub_clerk.deliveries import Delivery, Sender
+from local.stub_clerk import control
+from local.stub_clerk.api import routes
+from local.stub_clerk.api.listing import ListingSettings
 from local.stub_clerk.faults import FaultPlan, Interfere, StubRequest
 from local.stub_clerk.instance import invented_instance
-from local.stub_clerk.listing import ListingSettings
-from local.stub_clerk.people import invented_users
 from local.stub_clerk.server import Answer, Call, Server
 from local.stub_clerk.session_tokens import SessionKey, session_token
-from local.stub_clerk.user_changes import changed, new_user
-from local.stub_clerk.user_directory import UserDirectory
-from local.stub_clerk.webhooks import signed_headers, user_event
+from local.stub_clerk.users.changes import changed, new_user
+from local.stub_clerk.users.directory import UserDirectory
+from local.stub_clerk.users.object import JSON, now_ms
+from local.stub_clerk.users.people import invented_users
+from local.stub_clerk.webhooks.deliveries import Delivery, Sender
+from local.stub_clerk.webhooks.events import signed_headers, user_event
 
 
 class StubClerk:

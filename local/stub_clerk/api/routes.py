@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from local.stub_clerk.clerk_user import to_json
+from local.stub_clerk.api.listing import count_users, list_users
 from local.stub_clerk.errors import ClerkError
 from local.stub_clerk.faults import Fault
-from local.stub_clerk.listing import count_users, list_users
 from local.stub_clerk.server import Answer, Call
-from local.stub_clerk.user_changes import changes_of
-from local.stub_clerk.webhooks import deleted_object
+from local.stub_clerk.users.changes import changes_of
+from local.stub_clerk.users.object import to_json
+from local.stub_clerk.webhooks.events import deleted_object
 
 if TYPE_CHECKING:  # the stub imports this module
     from local.stub_clerk.stub import StubClerk

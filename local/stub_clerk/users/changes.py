@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from local.stub_clerk.clerk_user import (
+from local.stub_clerk.errors import ClerkError, invalid_param
+from local.stub_clerk.users.object import (
     JSON,
     email_address,
     now_ms,
@@ -14,7 +15,6 @@ from local.stub_clerk.clerk_user import (
     primary_email_of,
     user_object,
 )
-from local.stub_clerk.errors import ClerkError, invalid_param
 
 _TEXTS = {"first_name", "last_name", "username", "external_id", "locale"}
 _OBJECTS = {"public_metadata", "private_metadata", "unsafe_metadata"}

@@ -6,7 +6,7 @@ import pytest
 
 from clerksync.clerk.api import BULK, ClerkApi
 from clerksync.settings.environment import Settings
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk, forget_settings
 

@@ -9,7 +9,7 @@ import pytest
 from clerksync.clerk.api import BULK, ClerkApi
 from clerksync.errors import OutOfTimeError
 from clerksync.settings.environment import Settings
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 
 @pytest.fixture
