@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from local.stub_clerk.errors import ClerkError
 from local.stub_clerk.faults import Fault
 from local.stub_clerk.server import Answer, Call
-from local.stub_clerk.users.object import JSON, to_json
+from local.stub_clerk.wire import JSON, to_json
 
 if TYPE_CHECKING:  # the stub imports this module
     from local.stub_clerk.stub import StubClerk

@@ -14,10 +14,10 @@ from local.stub_clerk.server import Answer, Call, Server
 from local.stub_clerk.session_tokens import SessionKey, session_token
 from local.stub_clerk.users.changes import changed, new_user
 from local.stub_clerk.users.directory import UserDirectory
-from local.stub_clerk.users.object import JSON, now_ms
 from local.stub_clerk.users.people import invented_users
 from local.stub_clerk.webhooks.deliveries import Delivery, Sender
 from local.stub_clerk.webhooks.events import signed_headers, user_event
+from local.stub_clerk.wire import JSON, now_ms
 
 
 class StubClerk:

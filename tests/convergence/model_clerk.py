@@ -12,7 +12,7 @@ from typing import Any, Final
 from local.stub_clerk.stub import StubClerk
 from local.stub_clerk.users.changes import new_user
 from local.stub_clerk.users.directory import UserDirectory
-from local.stub_clerk.users.object import JSON, to_json
+from local.stub_clerk.wire import JSON, to_json
 from tests.convergence.look import Row
 
 # Few, so that people get into each other's way.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from local.stub_clerk.errors import ClerkError, invalid_param
 from local.stub_clerk.users.directory import UserDirectory
-from local.stub_clerk.users.object import JSON
+from local.stub_clerk.wire import JSON
 
 Query = dict[str, list[str]]
 

@@ -12,7 +12,8 @@ from itertools import islice
 from local.stub_clerk.api.filters import Query, filters_of, first_value, integer
 from local.stub_clerk.errors import ClerkError, invalid_param
 from local.stub_clerk.users.directory import Order, UserDirectory
-from local.stub_clerk.users.object import JSON, primary_email_of
+from local.stub_clerk.users.object import primary_email_of
+from local.stub_clerk.wire import JSON
 
 _MAX_LIMIT = 500
 _DEFAULT_LIMIT = 10

@@ -7,8 +7,8 @@ from local.stub_clerk.errors import ClerkError
 from local.stub_clerk.faults import Fault
 from local.stub_clerk.server import Answer, Call
 from local.stub_clerk.users.changes import changes_of
-from local.stub_clerk.users.object import to_json
 from local.stub_clerk.webhooks.events import deleted_object
+from local.stub_clerk.wire import to_json
 
 if TYPE_CHECKING:  # the stub imports this module
     from local.stub_clerk.stub import StubClerk

@@ -8,13 +8,12 @@ from typing import Any
 
 from local.stub_clerk.errors import ClerkError, invalid_param
 from local.stub_clerk.users.object import (
-    JSON,
     email_address,
-    now_ms,
     phone_number,
     primary_email_of,
     user_object,
 )
+from local.stub_clerk.wire import JSON, now_ms
 
 _TEXTS = {"first_name", "last_name", "username", "external_id", "locale"}
 _OBJECTS = {"public_metadata", "private_metadata", "unsafe_metadata"}
