@@ -21,7 +21,7 @@ from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.page import Page
+from local.page.routes import Page
 from local.progress import show_report, shown_progress
 from local.stack.functions import close_connections, routes
 from local.stack.gateway import Gateway
@@ -33,7 +33,7 @@ from local.stack.target import (
     running_dev,
     stub_stack,
 )
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 _DEFAULT_PORT = 3000
 _DAY_SECONDS = 86_400

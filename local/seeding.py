@@ -20,7 +20,7 @@ from clerksync.errors import (
 )
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.stub_clerk.people import invented_names
+from local.stub_clerk.users.people import invented_names
 
 _TEST_KEY: Final = "sk_test_"
 _TRIES: Final = 5

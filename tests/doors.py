@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from clerksync.observability import logger
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.tables import footprint
 
 ALL_TABLES = ("users", "rate_limits", "sync_state", "sync_runs", "sync_run_listed")

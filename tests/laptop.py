@@ -10,11 +10,11 @@ import pytest
 import urllib3
 
 from clerksync.settings.environment import Settings
-from local.page import Page
+from local.page.routes import Page
 from local.stack.functions import close_connections, routes
 from local.stack.gateway import Gateway
 from local.stack.target import LocalSettings
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import forget_settings
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from clerksync.clerk.user import ClerkUser, parse_user
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 EPOCH_MS = 1_767_614_400_000
 _DEFAULT: Any = object()

@@ -12,7 +12,7 @@ from clerksync.settings.environment import Settings
 from local.commands.acting import err, errors, fail, stack
 from local.stack.functions import MODULES, handler, load_event, ready, signed
 from local.stack.target import has_own_settings, load_dotenv
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 EventFile = Annotated[
     Path, typer.Argument(help="A JSON file, or - for standard input.")

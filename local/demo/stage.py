@@ -12,7 +12,7 @@ from rich.table import Table
 
 from local.progress import shown_progress
 from local.stack.functions import handler
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 _ROW = """
     SELECT s.clerk_id, u.id IS NOT NULL, u.email, u.name, u.tier,

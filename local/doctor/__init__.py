@@ -1,7 +1,6 @@
-"""`clerksync doctor`: what is wrong with a setup, and how to mend it, a line each."""
+"""`clerksync doctor`: finds what is wrong with a setup and says how to fix it.
 
-from local.doctor.checks import CHECKS
-from local.doctor.examination import Finding, examine
-from local.doctor.subject import Subject
-
-__all__ = ["CHECKS", "Finding", "Subject", "examine"]
+`checks` lists the checks in their order, `examination` makes them, and the modules
+named after what they look at hold them. The doctor reads settings, Clerk and the
+database, and must not change any of them.
+"""

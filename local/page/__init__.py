@@ -1,5 +1,6 @@
-"""The page of `clerksync dev`: users, deliveries and runs as they change."""
+"""The page of `clerksync dev`: users, webhook deliveries and runs as they change.
 
-from local.page.page import Page
-
-__all__ = ["Page"]
+It gives the gateway its routes, and serves only a browser on the same machine. With a
+stub Clerk the page also acts; with the user's own Clerk it only reads. It must not know
+how the stack around it was started.
+"""

@@ -15,7 +15,8 @@ from clerksync.settings.environment import Settings
 from clerksync.write.identifiers import identifiers
 from local.page.door import Answer, Event, as_json, refused
 from local.stack.functions import MODULES
-from local.stub_clerk import ClerkError, StubClerk
+from local.stub_clerk.errors import ClerkError
+from local.stub_clerk.stub import StubClerk
 
 _SET_TIER: Final = "UPDATE {users} AS u SET {tier} = %s WHERE {key} = %s AND {live}"
 

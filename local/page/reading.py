@@ -25,7 +25,8 @@ from local.page.door import Answer, Event, as_json, refused
 from local.page.self_syncs import SelfSyncs
 from local.page.tables import Tables
 from local.page.users import beside_each_other, compared
-from local.stub_clerk import Delivery, StubClerk
+from local.stub_clerk.stub import StubClerk
+from local.stub_clerk.webhooks.deliveries import Delivery
 
 _DELIVERIES: Final = 50
 _GIVEN: Final = ("first_name", "last_name", "email")  # what a person may change

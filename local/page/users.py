@@ -8,7 +8,7 @@ import psycopg
 from clerksync.clerk.user import ClerkUser, parse_user
 from clerksync.mapping.values import reader_of
 from local.page.tables import USERS_SHOWN, Row, Tables
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 _NO_ROW = Row(None, None, None, None, None)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from local.stack.embedded_postgres import embedded_postgres
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 STATE: Final = Path(".clerksync")
 _RUNNING: Final = STATE / "dev.json"

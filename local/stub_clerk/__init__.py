@@ -1,8 +1,6 @@
-"""A Clerk instance on loopback, true to Clerk's specification."""
+"""A Clerk instance on 127.0.0.1 that behaves as Clerk's specification says.
 
-from local.stub_clerk.deliveries import Attempt, Delivery
-from local.stub_clerk.errors import ClerkError
-from local.stub_clerk.faults import Fault, StubRequest
-from local.stub_clerk.stub import StubClerk
-
-__all__ = ["Attempt", "ClerkError", "Delivery", "Fault", "StubClerk", "StubRequest"]
+`StubClerk` in `stub` has users, an API, webhooks and session tokens, and fails on
+request. It must not know clerksync: it stands for Clerk in the tests of clerksync, and
+could not do that if it used the same code.
+"""

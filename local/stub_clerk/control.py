@@ -11,24 +11,25 @@ They need no key and are no part of Clerk. POST takes a JSON object, all is opti
 
 import json
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from local.stub_clerk.clerk_user import JSON, to_json
 from local.stub_clerk.errors import ClerkError
-from local.stub_clerk.faults import Fault
 from local.stub_clerk.server import Answer, Call
+from local.stub_clerk.users.lifecycle import UserLifecycle
+from local.stub_clerk.wire import JSON, to_json
 
-if TYPE_CHECKING:  # the stub imports this module
-    from local.stub_clerk.stub import StubClerk
+Command = Callable[[dict[str, Any]], JSON]
+"""Accepts the parameters of a request and returns what the response shows."""
+Commands = Mapping[tuple[str, str], Command]
+"""By method and by the path after /stub/."""
 
-_SETTINGS = ("latency_ms", "rate_limit", "rate_limit_window_s", "webhook_url")
 
-
-def answer(stub: "StubClerk", call: Call) -> Answer:
-    """Do what another process asks of the stub; a misuse of a route is a 400."""
+def answer(commands: Commands, call: Call) -> Answer:
+    """Run the command that another process asks for; a misuse of it is a 400."""
     try:
         params = json.loads(call.body or b"{}")
-        return Answer(status=200, body=to_json(_done(stub, call, params)))
+        return Answer(status=200, body=to_json(_run(commands, call, params)))
     except ClerkError as error:
         return Answer(status=error.status, body=error.body())
     except (AttributeError, TypeError, ValueError) as error:
@@ -36,58 +37,34 @@ def answer(stub: "StubClerk", call: Call) -> Answer:
         return Answer(status=400, body=wrong.body())
 
 
-def _done(stub: "StubClerk", call: Call, params: dict[str, Any]) -> JSON:
-    match call.method, call.path.removeprefix("/stub/"):
-        case "GET", "state":
-            pass
-        case "POST", "settings":
-            _set(stub, params)
-        case "POST", "users":
-            return {"ids": _change_users(stub, **params)}
-        case "POST", "session_token":
-            user_id = params.pop("user_id", None) or random.choice(stub.ids())
-            claims = params.pop("claims", {})
-            token = stub.session_token(user_id, **params, **claims)
-            return {"user_id": user_id, "token": token}
-        case "POST", "faults" if params:
-            count, path = params.pop("count", 1), params.pop("path", "/v1/")
-            stub.fail_next(count, path=path, fault=Fault(**params))
-        case "POST", "faults":
-            stub.reset_faults()
-        case _:
-            raise ClerkError(404, "resource_not_found", f"Nothing at {call.path}")
-    return {
-        "users": stub.count,
-        "requests": stub.requests,
-        "deliveries": len(stub.deliveries),
-        "delivered": sum(delivery.delivered for delivery in stub.deliveries),
-    }
+def _run(commands: Commands, call: Call, params: dict[str, Any]) -> JSON:
+    command = commands.get((call.method, call.path.removeprefix("/stub/")))
+    if command is None:
+        raise ClerkError(404, "resource_not_found", f"Nothing at {call.path}")
+    return command(params)
 
 
-def _set(stub: "StubClerk", params: dict[str, Any]) -> None:
-    for name, value in params.items():
-        if name not in _SETTINGS:
-            raise ValueError(f"{name} is none of {', '.join(_SETTINGS)}")
-        setattr(stub, name, value)
-
-
-def _change_users(
-    stub: "StubClerk", *, action: str, count: int = 1, notify: bool = False
+def change_users(
+    lifecycle: UserLifecycle, *, action: str, count: int = 1, notify: bool = False
 ) -> list[str]:
+    """Create so many users, or update or delete random ones, and return their ids.
+
+    Raises ValueError for an unknown action, or if there are not so many users.
+    """
     if action == "create":
         created = []
         for _ in range(count):
             address = f"new{random.getrandbits(64):x}@example.com"
-            user = stub.create_user(email=address, first_name="New", notify=notify)
+            user = lifecycle.create(email=address, first_name="New", notify=notify)
             created.append(str(user["id"]))
         return created
-    chosen = random.sample(stub.ids(), count)
+    chosen = random.sample(lifecycle.users.ids(), count)
     for user_id in chosen:
         if action == "delete":
-            stub.delete_user(user_id, notify=notify)
+            lifecycle.delete(user_id, notify=notify)
         elif action == "update":
             name = f"Renamed{random.getrandbits(32):x}"
-            stub.update_user(user_id, first_name=name, notify=notify)
+            lifecycle.update(user_id, first_name=name, notify=notify)
         else:
             raise ValueError(f"{action} is none of create, update, delete")
     return chosen

@@ -4,7 +4,7 @@ import base64
 import random
 from dataclasses import dataclass
 
-from local.stub_clerk.clerk_user import JSON, new_id
+from local.stub_clerk.wire import JSON, new_id
 
 _CREATED_AT_MS = 1_700_000_000_000
 

@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.stub_clerk.clerk_user import JSON, new_id, now_ms
+from local.stub_clerk.wire import JSON, new_id, now_ms
 
 _NOT_BEFORE_S = 10
 

@@ -5,18 +5,21 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Self
 
-from local.stub_clerk import control, routes
-from local.stub_clerk.clerk_user import JSON, now_ms
-from local.stub_clerk.deliveries import Delivery, Sender
-from local.stub_clerk.faults import FaultPlan, Interfere, StubRequest
+from local.stub_clerk import control
+from local.stub_clerk.api import routes
+from local.stub_clerk.api.listing import ListingSettings
+from local.stub_clerk.faults import Fault, FaultPlan, Interfere, StubRequest
 from local.stub_clerk.instance import invented_instance
-from local.stub_clerk.listing import ListingSettings
-from local.stub_clerk.people import invented_users
 from local.stub_clerk.server import Answer, Call, Server
 from local.stub_clerk.session_tokens import SessionKey, session_token
-from local.stub_clerk.user_changes import changed, new_user
-from local.stub_clerk.user_directory import UserDirectory
-from local.stub_clerk.webhooks import signed_headers, user_event
+from local.stub_clerk.users.directory import UserDirectory
+from local.stub_clerk.users.lifecycle import UserLifecycle
+from local.stub_clerk.users.people import invented_users
+from local.stub_clerk.webhooks.deliveries import Delivery, Sender
+from local.stub_clerk.webhooks.events import signed_headers, user_event
+from local.stub_clerk.wire import JSON, now_ms
+
+_SETTINGS = ("latency_ms", "rate_limit", "rate_limit_window_s", "webhook_url")
 
 
 class StubClerk:
@@ -53,7 +56,8 @@ class StubClerk:
         self.sender = Sender(lambda: self.webhook_url, self.sign, time_scale)
         self.session_key = SessionKey(self.instance_id)
         rng = random.Random(f"{environment_type} users {seed}")
-        self.users = UserDirectory(invented_users(users, seed, rng))
+        directory = UserDirectory(invented_users(users, seed, rng))
+        self._lifecycle = UserLifecycle(directory, self._announce)
         self.listing = ListingSettings()
         self.latency_ms = 0.0  # added to each page of users
         # Requests before the 429; at Clerk 100 in development, 1000 in production.
@@ -64,9 +68,12 @@ class StubClerk:
         self.requests = 0
         self.request_log: deque[StubRequest] = deque(maxlen=10_000)
         self._faults = FaultPlan()
-        # What needs nothing of the stub's own is told where it is done.
-        self.ids = self.users.ids
-        self.get_user = self.users.user
+        # What needs only one part of the stub is described there.
+        self.ids = directory.ids
+        self.get_user = directory.user
+        self.create_user = self._lifecycle.create
+        self.update_user = self._lifecycle.update
+        self.delete_user = self._lifecycle.delete
         self.fail_next = self._faults.fail_next
         self.send_event = self.sender.send
         self.replay = self.sender.replay
@@ -118,48 +125,18 @@ class StubClerk:
         return self.session_key.public_pem
 
     @property
+    def users(self) -> UserDirectory:
+        """Return all users. Set another directory to show Clerk in another state."""
+        return self._lifecycle.users
+
+    @users.setter
+    def users(self, users: UserDirectory) -> None:
+        self._lifecycle.users = users
+
+    @property
     def count(self) -> int:
         """Return how many users there are."""
         return len(self.users)
-
-    def create_user(
-        self,
-        *,
-        email: str | None = None,
-        created_at: int | None = None,
-        notify: bool = True,
-        **fields: Any,
-    ) -> JSON:
-        """Create a user and return it; raises ClerkError 422 for an email in use.
-
-        `created_at` is Unix milliseconds, by default now. `fields` are those of the
-        user object (`first_name`, `public_metadata` and so on), and `phone_number` and
-        `emails`: all addresses; where `email`, the primary one, is not among them, it
-        comes last. Sends `user.created`, unless `notify` is false or there is no
-        `webhook_url`.
-        """
-        user = new_user(email=email, created_at=created_at, **fields)
-        self.users.add(user)
-        return self._notify("user.created", user) if notify else user
-
-    def update_user(self, user_id: str, *, notify: bool = True, **changes: Any) -> JSON:
-        """Change a user as `user_changes.changed` describes, and return it.
-
-        `updated_at` grows with each change. Raises ClerkError 404, or 422 for an email
-        in use. Sends `user.updated`, under the same conditions as `create_user`.
-        """
-        with self.users.lock:
-            user = changed(self.users.user(user_id), changes)
-            self.users.replace(user)
-        return self._notify("user.updated", user) if notify else user
-
-    def delete_user(self, user_id: str, *, notify: bool = True) -> JSON:
-        """Delete a user and return what it was; raises ClerkError 404.
-
-        Sends `user.deleted`; with `notify` false it happens behind everybody's back.
-        """
-        user = self.users.remove(user_id)
-        return self._notify("user.deleted", user) if notify else user
 
     def event(
         self, type_: str, user: JSON | str, timestamp_ms: int | None = None
@@ -226,16 +203,15 @@ class StubClerk:
         if self._server and milliseconds:
             self._server.closing.wait(milliseconds / 1000)
 
-    def _notify(self, type_: str, user: JSON) -> JSON:
+    def _announce(self, type_: str, user: JSON) -> None:
         if self.webhook_url:
             # A clock that stood still must not date an event before what it tells of.
             at = max(now_ms(), user["updated_at"])
             self.sender.send(self.event(type_, user, at))
-        return user
 
     def _answer(self, call: Call) -> Answer:
         if call.path.startswith("/stub/"):
-            return control.answer(self, call)
+            return control.answer(self._commands(), call)
         with self.users.lock:
             self.requests += 1
             request = StubRequest(call.method, call.path, call.query, self.requests)
@@ -245,4 +221,56 @@ class StubClerk:
         ) or self._faults.next_planned(request)
         if fault is None and self.interfere:
             fault = self.interfere(request)
-        return routes.answer(self, call, fault)
+        return routes.answer(self._backend(), call, fault)
+
+    def _backend(self) -> routes.Backend:
+        return routes.Backend(
+            instance=self.instance,
+            secret_key=self.secret_key,
+            session_key=self.session_key,
+            lifecycle=self._lifecycle,
+            listing=self.listing,
+            page_latency_ms=self.latency_ms,
+            pause=self.pause,
+        )
+
+    def _commands(self) -> control.Commands:
+        return {
+            ("GET", "state"): lambda _: self._state(),
+            ("POST", "settings"): self._change_settings,
+            ("POST", "users"): self._change_users,
+            ("POST", "session_token"): self._give_token,
+            ("POST", "faults"): self._plan_faults,
+        }
+
+    def _state(self) -> JSON:
+        return {
+            "users": self.count,
+            "requests": self.requests,
+            "deliveries": len(self.deliveries),
+            "delivered": sum(delivery.delivered for delivery in self.deliveries),
+        }
+
+    def _change_settings(self, params: dict[str, Any]) -> JSON:
+        for name, value in params.items():
+            if name not in _SETTINGS:
+                raise ValueError(f"{name} is none of {', '.join(_SETTINGS)}")
+            setattr(self, name, value)
+        return self._state()
+
+    def _change_users(self, params: dict[str, Any]) -> JSON:
+        return {"ids": control.change_users(self._lifecycle, **params)}
+
+    def _give_token(self, params: dict[str, Any]) -> JSON:
+        user_id = params.pop("user_id", None) or random.choice(self.ids())
+        claims = params.pop("claims", {})
+        token = self.session_token(user_id, **params, **claims)
+        return {"user_id": user_id, "token": token}
+
+    def _plan_faults(self, params: dict[str, Any]) -> JSON:
+        if params:
+            count, path = params.pop("count", 1), params.pop("path", "/v1/")
+            self.fail_next(count, path=path, fault=Fault(**params))
+        else:
+            self.reset_faults()
+        return self._state()

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from local.page.page import SIGN_IN
+from local.page.routes import SIGN_IN
 from tests.browser.chromium import headless_chromium, unless_here
 from tests.browser.desk import Desk
 from tests.laptop import Laptop, laptop

@@ -15,7 +15,7 @@ def unbuilt(
     monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path
 ) -> Iterator[Laptop]:
     """As on a machine without Node.js."""
-    monkeypatch.setattr("local.page.page.SIGN_IN", tmp_path / "signin.js")
+    monkeypatch.setattr("local.page.routes.SIGN_IN", tmp_path / "signin.js")
     with laptop(monkeypatch, database_url) as served:
         yield served
 

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 _ROWS = """
     SELECT u.id, email, first_name, last_name, username, image_url, banned,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local.stack.functions import signed
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.chaos.environment import Answer, Environment
 
 JSON = dict[str, Any]

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from local.stub_clerk import Fault as Spoilt
-from local.stub_clerk import StubRequest
+from local.stub_clerk.faults import Fault as Spoilt
+from local.stub_clerk.faults import StubRequest
 from tests.chaos.faults import Fault
 from tests.chaos.rig import Rig
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.chaos.bulk import BulkRun
 from tests.chaos.certificates import Authority
 from tests.chaos.environment import Answer, Environment

@@ -21,7 +21,7 @@ from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from local.stack.embedded_postgres import embedded_postgres
 from local.stack.functions import signed
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.chaos.versions import versions
 
 _EVENTS: Final = Path(__file__).parents[2] / "events"

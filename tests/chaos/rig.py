@@ -11,7 +11,7 @@ import psycopg
 
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.chaos.audit import differences, half_done
 from tests.chaos.callers import Callers, Changes
 from tests.chaos.environment import Environment

@@ -23,7 +23,7 @@ from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.convergence.look import Look, look
 from tests.convergence.model_clerk import Delivery, Person

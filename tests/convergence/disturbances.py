@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from local.stub_clerk import Fault, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
 from tests.convergence.history import HistoryBase, Told
 from tests.convergence.model_clerk import EMAILS
 from tests.convergence.strategies import Answered, Happening

@@ -5,7 +5,7 @@ import threading
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from local.stub_clerk import StubRequest
+from local.stub_clerk.faults import StubRequest
 from tests.convergence.history import Told
 from tests.convergence.life_at_clerk import LifeAtClerk
 from tests.convergence.step import step

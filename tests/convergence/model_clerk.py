@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from local.stub_clerk import StubClerk
-from local.stub_clerk.clerk_user import JSON, to_json
-from local.stub_clerk.user_changes import new_user
-from local.stub_clerk.user_directory import UserDirectory
+from local.stub_clerk.stub import StubClerk
+from local.stub_clerk.users.changes import new_user
+from local.stub_clerk.users.directory import UserDirectory
+from local.stub_clerk.wire import JSON, to_json
 from tests.convergence.look import Row
 
 # Few, so that people get into each other's way.

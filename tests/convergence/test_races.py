@@ -9,8 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stub_clerk import StubClerk, StubRequest
-from local.stub_clerk.clerk_user import JSON, primary_email_of, to_json
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
+from local.stub_clerk.users.object import primary_email_of
+from local.stub_clerk.wire import JSON, to_json
 from tests.convergence.racers import RACERS, Job, Racers
 from tests.doors import api_request, ask_this_clerk, forget_settings
 from tests.postgres import new_database

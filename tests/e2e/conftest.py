@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from local.stack.embedded_postgres import embedded_postgres
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.e2e.cloud import Cloud, running_cloud
 from tests.e2e.stack import BUILD, Stack, say
 

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.doors import sample
 from tests.e2e.conftest import ROLE, Keep, wait_until
 from tests.e2e.stack import DeploymentFailedError, Stack, copied_build

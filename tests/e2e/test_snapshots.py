@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.e2e.cloud import Cloud
 from tests.e2e.stack import Stack, copied_build
 

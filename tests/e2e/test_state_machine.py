@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.e2e.cloud import Cloud
 from tests.e2e.conftest import Keep, wait_until
 from tests.e2e.stack import Stack

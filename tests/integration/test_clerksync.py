@@ -10,7 +10,7 @@ import pytest
 import clerksync
 from clerksync import Clerksync, ClerksyncError
 from clerksync.errors import DatabaseUnreachableError, NotAuthenticatedError
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.tables import rows
 from tests.terminal import eventually

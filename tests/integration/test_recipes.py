@@ -18,7 +18,8 @@ from psycopg.conninfo import make_conninfo
 
 from clerksync.clerk.user import parse_user
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.doors import Answer, api_request, ask_this_clerk, sample
 from tests.tables import rows
 from tests.template import FUNCTIONS, RESOURCES, read_yaml

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from local.stub_clerk.webhooks import signed_headers
+from local.stub_clerk.webhooks.events import signed_headers
 from tests.doors import api_request, sign_by_hand
 from tests.integration.functions.self_sync.forged import FORGED
 from tests.integration.functions.webhook.door import OTHER_SECRET

@@ -12,7 +12,7 @@ from clerksync.clerk.rate_limit import RateLimiter
 from clerksync.clerk.session_token import SessionVerifier
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import Answer, ask, assert_tells_nothing_private, log_on_stdout
 from tests.integration.functions.self_sync.door import Door as SelfSyncDoor
 from tests.integration.functions.webhook.door import PATH as WEBHOOK

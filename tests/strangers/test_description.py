@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.stub_clerk import Fault
+from local.stub_clerk.faults import Fault
 from tests.doors import UNREACHABLE, api_request
 from tests.integration.functions.self_sync.door import ME, SYNC
 from tests.integration.functions.webhook.door import PATH as WEBHOOK

@@ -12,7 +12,7 @@ from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.people import shown
 
 PATIENT = Patience(retries=5, longest_wait_seconds=2, timeout_seconds=5)

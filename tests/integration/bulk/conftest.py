@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from clerksync.postgres.database import Database
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.integration.bulk.bulk import Bulk
 

@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk
 from tests.people import shown
 from tests.tables import rows

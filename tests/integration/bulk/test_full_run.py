@@ -6,7 +6,8 @@ import pytest
 from clerksync.bulk.report import Report
 from clerksync.errors import DatabaseUnreachableError
 from clerksync.postgres.database import Database
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk, miss_two
 from tests.people import shown
 from tests.tables import footprint, rows

@@ -7,7 +7,8 @@ import pytest
 
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.errors import InvalidPayloadError
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk, miss_two
 from tests.people import shown
 from tests.tables import rows

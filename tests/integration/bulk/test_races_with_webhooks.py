@@ -8,7 +8,8 @@ import pytest
 from clerksync.clerk.user import parse_user
 from clerksync.postgres.database import Database
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk
 from tests.people import a_user, shown, user_id
 from tests.tables import rows

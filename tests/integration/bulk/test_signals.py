@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.walks import from_page

@@ -6,7 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk
 from tests.people import shown
 from tests.tables import rows

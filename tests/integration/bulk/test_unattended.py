@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.bulk_sync import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import log_lines, sample
 
 UNATTENDED = [sample("scheduled"), {"unattended": True}]

@@ -25,7 +25,8 @@ from clerksync.postgres.database import Database, Result, Work
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, untouched
 from tests.people import a_user, user_id
 from tests.tables import rows

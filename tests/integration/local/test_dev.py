@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import urllib3
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.tables import rows
 from tests.terminal import (
     Running,

@@ -15,7 +15,7 @@ from clerksync.mapping.values import reader_of
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import Answer, api_request, ask
 
 

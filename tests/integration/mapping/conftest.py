@@ -16,7 +16,7 @@ from clerksync.schema.migrate import migrate
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.applications import TABLES
 from tests.doors import (
     ask_this_clerk,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.stub_clerk import Fault
+from local.stub_clerk.faults import Fault
 from tests.doors import log_lines
 from tests.integration.mapping.application import Application
 

@@ -16,7 +16,7 @@ from clerksync.schema.migrate import migrate
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, forget_settings
 from tests.people import a_user, user_id, user_json
 

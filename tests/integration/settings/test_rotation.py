@@ -12,7 +12,7 @@ from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from functions.webhook import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import forget_settings
 from tests.integration.functions.webhook.door import OTHER_SECRET, Door, action
 from tests.secrets import KeptSecret, kept_secret, may_be_read_at_any_time

@@ -5,7 +5,7 @@ import pytest
 
 from clerksync.clerk.api import ClerkApi
 from clerksync.errors import OutOfTimeError
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.walks import run_out_of_time

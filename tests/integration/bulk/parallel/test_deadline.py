@@ -8,7 +8,8 @@ import pytest
 
 from clerksync.bulk.report import Report
 from clerksync.clerk.retry import BULK
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.conftest import PAGE, USERS

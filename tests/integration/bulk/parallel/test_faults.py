@@ -8,7 +8,8 @@ from collections import Counter
 import psycopg
 import pytest
 
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk, miss_two
 from tests.integration.bulk.parallel.conftest import USERS
 from tests.integration.bulk.parallel.walks import (

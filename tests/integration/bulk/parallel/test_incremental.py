@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.conftest import PAGE

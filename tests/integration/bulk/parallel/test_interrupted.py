@@ -10,7 +10,8 @@ from psycopg.conninfo import make_conninfo
 
 from clerksync.bulk.job import Progress
 from clerksync.postgres.database import Database
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.conftest import PAGE, USERS
 from tests.integration.bulk.parallel.walks import fetching_threads, from_page

@@ -7,7 +7,8 @@ import pytest
 
 from clerksync.bulk.report import Report
 from clerksync.postgres.database import Database
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.conftest import USERS

@@ -12,7 +12,8 @@ from botocore.stub import Stubber
 
 from clerksync.clerk.rate_limit import RateLimiter
 from functions.bulk_sync import app
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk, log_lines
 from tests.integration.bulk.parallel.walks import from_page, late_from

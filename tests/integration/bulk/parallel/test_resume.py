@@ -8,7 +8,8 @@ import pytest
 from clerksync.bulk.report import Report
 from clerksync.bulk.run_ledger import RunLedger
 from clerksync.postgres.database import Database
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk, miss_two
 from tests.integration.bulk.parallel.conftest import PAGE, USERS

@@ -9,7 +9,8 @@ import pytest
 
 from clerksync.postgres.database import Database
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import StubClerk, StubRequest
+from local.stub_clerk.faults import StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.integration.bulk.bulk import Bulk
 from tests.integration.bulk.parallel.conftest import PAGE, USERS

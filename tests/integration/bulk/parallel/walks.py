@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 
 from clerksync.bulk.report import Report
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk
 

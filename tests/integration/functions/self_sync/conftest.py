@@ -7,7 +7,7 @@ import pytest
 from clerksync.clerk.rate_limit import RateLimiter
 from clerksync.clerk.session_token import SessionVerifier
 from functions.self_sync import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk
 from tests.integration.functions.self_sync.door import Door

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.self_sync import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import (
     Answer,
     api_request,

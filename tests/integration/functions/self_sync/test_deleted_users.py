@@ -4,7 +4,7 @@ import psycopg
 
 from clerksync.postgres.database import Database
 from clerksync.write.user_table import UserTable
-from local.stub_clerk import Fault, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
 from tests.doors import (
     untouched,
 )

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from local.stub_clerk import Fault
+from local.stub_clerk.faults import Fault
 from tests.doors import (
     untouched,
 )

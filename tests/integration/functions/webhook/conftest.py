@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.webhook import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.integration.functions.webhook.door import Door
 from tests.people import user_json
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 
 @pytest.fixture

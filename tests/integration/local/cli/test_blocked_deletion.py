@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.integration.local.cli.output import summary
 from tests.people import shown
 from tests.tables import rows

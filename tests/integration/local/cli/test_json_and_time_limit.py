@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.people import shown
 from tests.tables import rows
 from tests.terminal import clerksync, clerksync_here

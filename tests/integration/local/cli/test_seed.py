@@ -11,7 +11,8 @@ import pytest
 
 from clerksync.settings.environment import Settings
 from local.seeding import invented_email, invented_user, seed_users
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.openapi import assert_request, needs_specifications
 from tests.terminal import clerksync_here

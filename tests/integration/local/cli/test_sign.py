@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from svix.webhooks import Webhook
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.integration.local.cli.output import CREATED, MIRA, answered
 from tests.tables import rows
 from tests.terminal import (

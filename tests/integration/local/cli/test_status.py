@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.doors import UNREACHABLE, assert_tells_nothing_private
 from tests.people import shown
 from tests.terminal import (

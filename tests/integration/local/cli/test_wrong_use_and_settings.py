@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.doors import UNREACHABLE
 from tests.integration.local.cli.output import CREATED
 from tests.tables import rows

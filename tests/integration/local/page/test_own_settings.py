@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from clerksync.settings.environment import Settings
-from local.page import Page
-from local.stub_clerk import StubClerk
+from local.page.routes import Page
+from local.stub_clerk.stub import StubClerk
 from tests.doors import untouched
 from tests.laptop import Laptop
 

@@ -180,7 +180,7 @@ def test_a_sign_in_that_is_not_built_is_told(
 ) -> None:
     """And as soon as it is built, that is told too."""
     built = tmp_path / "signin.js"
-    monkeypatch.setattr("local.page.page.SIGN_IN", built)
+    monkeypatch.setattr("local.page.routes.SIGN_IN", built)
     with laptop(monkeypatch, database_url) as served:
         before = served.get("/page/state")
         assert before.json()["hook"] is False

@@ -13,7 +13,7 @@ from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
 from local.stack.functions import close_connections
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import api_request, ask, ask_this_clerk
 from tests.integration.write.rate_limits.buckets import Buckets
 from tests.tables import rows

@@ -8,7 +8,7 @@ from clerksync.clerk.api import ClerkApi
 from clerksync.clerk.retry import BULK
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import recorded_waits
 from tests.doors import ask_this_clerk, forget_settings
 

@@ -9,7 +9,8 @@ from clerksync.errors import (
 )
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 
 BROKEN = {
     "500": Fault(status=500),

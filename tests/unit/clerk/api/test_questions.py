@@ -16,7 +16,8 @@ from clerksync.errors import (
 )
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.doors import listening
 from tests.people import user_id
 

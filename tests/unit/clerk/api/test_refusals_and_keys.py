@@ -7,7 +7,8 @@ from clerksync.errors import (
     ClerkRequestError,
     MissingSettingError,
 )
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.doors import listening
 
 

@@ -11,7 +11,7 @@ from clerksync.clerk.retry import BULK
 from clerksync.errors import OutOfTimeError
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 
 @pytest.fixture

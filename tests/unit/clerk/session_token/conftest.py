@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clerksync.clerk.session_token import SessionVerifier
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.unit.clerk.session_token.keys import Clock, KeySet
 
 

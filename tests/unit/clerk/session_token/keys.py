@@ -7,7 +7,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clerksync.clerk.session_token import SessionVerifier
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.people import user_id
 
 ISSUER = "https://clerk.test"

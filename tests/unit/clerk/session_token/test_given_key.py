@@ -14,7 +14,7 @@ from clerksync.errors import (
     InvalidSettingError,
     NotAuthenticatedError,
 )
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.unit.clerk.session_token.keys import USER, KeySet, token, verify
 
 

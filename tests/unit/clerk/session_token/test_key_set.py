@@ -11,7 +11,7 @@ from clerksync.errors import (
     ClerkUnavailableError,
     NotAuthenticatedError,
 )
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.unit.clerk.session_token.keys import (
     URL,
     USER,

@@ -4,7 +4,7 @@ from typing import Any
 
 import urllib3
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 Answer = tuple[int, Any]
 

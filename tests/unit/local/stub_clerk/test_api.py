@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.openapi import assert_answer, needs_specifications
 from tests.unit.local.stub_clerk.asking import call
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from local.stub_clerk import ClerkError, StubClerk
+from local.stub_clerk.errors import ClerkError
+from local.stub_clerk.stub import StubClerk
 from tests.unit.local.stub_clerk.asking import listed
 
 

@@ -7,7 +7,8 @@ import pytest
 import urllib3
 from urllib3.exceptions import ProtocolError
 
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.openapi import assert_answer, needs_specifications
 from tests.unit.local.stub_clerk.asking import get
 

@@ -14,7 +14,7 @@ import jwt
 import pytest
 import urllib3
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.unit.local.stub_clerk.asking import get, post
 
 

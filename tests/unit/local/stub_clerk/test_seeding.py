@@ -3,7 +3,7 @@
 import json
 import time
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 
 def test_seeded_users_are_the_same_for_the_same_seed() -> None:

@@ -6,7 +6,7 @@ import time
 import jwt
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.unit.local.stub_clerk.asking import get
 
 

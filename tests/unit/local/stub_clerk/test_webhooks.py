@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from svix.webhooks import Webhook, WebhookVerificationError
 
-from local.stub_clerk import Delivery, StubClerk
+from local.stub_clerk.stub import StubClerk
+from local.stub_clerk.webhooks.deliveries import Delivery
 from tests.openapi import assert_event, needs_specifications
 
 

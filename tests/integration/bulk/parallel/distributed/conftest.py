@@ -7,7 +7,7 @@ import pytest
 
 from clerksync.clerk.rate_limit import RateLimiter
 from functions.bulk_sync import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.doors import ask_this_clerk
 from tests.integration.bulk.parallel.conftest import PAGE

@@ -14,7 +14,8 @@ from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from functions.bulk_sync import app
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, log_lines
 from tests.integration.bulk.bulk import miss_two
 from tests.integration.bulk.parallel.distributed.machine import (

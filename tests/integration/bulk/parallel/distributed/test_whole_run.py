@@ -8,7 +8,7 @@ import pytest
 
 from clerksync.clerk.api import ClerkApi
 from functions.bulk_sync import app
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.doors import log_lines, sample
 from tests.integration.bulk.bulk import miss_two
 from tests.integration.bulk.parallel.conftest import USERS

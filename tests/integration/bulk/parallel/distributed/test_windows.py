@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from clerksync.clerk.rate_limit import RateLimiter
 from functions.bulk_sync import app
-from local.stub_clerk import Fault, StubClerk, StubRequest
+from local.stub_clerk.faults import Fault, StubRequest
+from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import miss_two
 from tests.integration.bulk.parallel.conftest import USERS

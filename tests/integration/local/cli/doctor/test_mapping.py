@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.applications import TABLES
 from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import clerksync_here

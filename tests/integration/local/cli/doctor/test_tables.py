@@ -5,7 +5,8 @@ import pytest
 
 from clerksync.mapping.file import DEFAULT
 from clerksync.write.sql_functions import build
-from local.stub_clerk import Fault, StubClerk
+from local.stub_clerk.faults import Fault
+from local.stub_clerk.stub import StubClerk
 from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import clerksync_here
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 from tests.integration.functions.webhook.door import OTHER_SECRET
 from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import free_port

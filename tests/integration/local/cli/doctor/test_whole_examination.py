@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.doctor import CHECKS
-from local.stub_clerk import StubClerk
+from local.doctor.checks import CHECKS
+from local.stub_clerk.stub import StubClerk
 from tests.doors import UNREACHABLE
 from tests.integration.local.cli.doctor.examining import Doctor
 from tests.terminal import clerksync, clerksync_here, clerksync_on_a_terminal

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from svix.webhooks import Webhook
 
-from local.stub_clerk.clerk_user import JSON
+from local.stub_clerk.wire import JSON
 
 
 def user_event(type_: str, user: JSON, instance_id: str, timestamp_ms: int) -> JSON:

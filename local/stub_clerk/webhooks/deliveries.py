@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from local.stub_clerk.clerk_user import JSON, now_ms, to_json
-from local.stub_clerk.webhooks import new_message_id
+from local.stub_clerk.webhooks.events import new_message_id
+from local.stub_clerk.wire import JSON, now_ms, to_json
 
 # The first attempt is made at once, each later one so long after a failure.
 RETRY_SCHEDULE_S = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)

@@ -6,8 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from local.stub_clerk.clerk_user import JSON, to_json
 from local.stub_clerk.errors import email_taken, user_not_found
+from local.stub_clerk.wire import JSON, to_json
 
 # (key, user id), ascending. The id settles what happens within one millisecond.
 Order = list[tuple[Any, str]]

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from local.stub_clerk.clerk_user import JSON, primary_email_of
+from local.stub_clerk.api.filters import Query, filters_of, first_value, integer
 from local.stub_clerk.errors import ClerkError, invalid_param
-from local.stub_clerk.filters import Query, filters_of, first_value, integer
-from local.stub_clerk.user_directory import Order, UserDirectory
+from local.stub_clerk.users.directory import Order, UserDirectory
+from local.stub_clerk.users.object import primary_email_of
+from local.stub_clerk.wire import JSON
 
 _MAX_LIMIT = 500
 _DEFAULT_LIMIT = 10

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from local.stub_clerk.clerk_user import JSON
 from local.stub_clerk.errors import ClerkError, invalid_param
-from local.stub_clerk.user_directory import UserDirectory
+from local.stub_clerk.users.directory import UserDirectory
+from local.stub_clerk.wire import JSON
 
 Query = dict[str, list[str]]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from faker import Faker
 
-from local.stub_clerk.clerk_user import JSON, user_object
+from local.stub_clerk.users.object import user_object
+from local.stub_clerk.wire import JSON
 
 # A fixed end: were it today, the same seed would give other users tomorrow.
 _UNTIL_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z

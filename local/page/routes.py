@@ -10,7 +10,7 @@ from local.page.door import Answer, Event, guarded, refused
 from local.page.reading import Reading
 from local.page.self_syncs import SelfSyncs
 from local.stack.gateway import Routes
-from local.stub_clerk import StubClerk
+from local.stub_clerk.stub import StubClerk
 
 _FOLDER: Final = Path(__file__).parent
 SIGN_IN: Final = _FOLDER / "build" / "signin.js"

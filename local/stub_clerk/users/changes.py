@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from local.stub_clerk.clerk_user import (
-    JSON,
+from local.stub_clerk.errors import ClerkError, invalid_param
+from local.stub_clerk.users.object import (
     email_address,
-    now_ms,
     phone_number,
     primary_email_of,
     user_object,
 )
-from local.stub_clerk.errors import ClerkError, invalid_param
+from local.stub_clerk.wire import JSON, now_ms
 
 _TEXTS = {"first_name", "last_name", "username", "external_id", "locale"}
 _OBJECTS = {"public_metadata", "private_metadata", "unsafe_metadata"}
