@@ -15,8 +15,11 @@ demo: $(VENV)/local ## the whole story on a laptop, against a stub Clerk and an 
 dev: $(VENV)/local sign-in ## the same stack, kept up for development, with a page to watch it
 	@$(BIN)/clerksync dev
 
-test: $(VENV)/dev sign-in ## all tests, on the embedded Postgres; those of the page need chromium
-	@$(BIN)/python -m pytest
+# Each worker has its own Postgres. Files stay whole, so that what a module sets up is
+# set up once, and keep their order: the longest ones come first.
+TESTS ?= tests
+test: $(VENV)/dev sign-in ## all tests, on all cores; make test TESTS=tests/unit for some of them
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 16 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 browser: $(VENV)/dev sign-in ## only the tests of the page, in headless chromium
 	@$(BIN)/python -m pytest tests/browser $(BROWSER)

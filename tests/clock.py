@@ -1,6 +1,7 @@
 """Waiting for Clerk, and for the end of a run's time, without waiting."""
 
 import time
+from datetime import datetime, tzinfo
 from types import SimpleNamespace
 
 import pytest
@@ -22,15 +23,36 @@ def recorded_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 class RunClock:
-    """The clock by which a run's time ends: it goes as others do, or is put forward."""
+    """The clock by which a run's time ends. A test can put it forward.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    It goes as others do. With `stopped`, it stands still in between: then no machine is
+    too slow for the time of a run.
+    """
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, stopped: bool = False
+    ) -> None:
         self._ahead = 0.0
+        self._stopped_at = time.monotonic() if stopped else None
         clock = SimpleNamespace(monotonic=self.now)
         monkeypatch.setattr("clerksync.clerk.api.time", clock)
 
     def now(self) -> float:
-        return time.monotonic() + self._ahead
+        began = time.monotonic() if self._stopped_at is None else self._stopped_at
+        return began + self._ahead
 
     def put_forward(self, seconds: float) -> None:
         self._ahead += seconds
+
+
+def stop_the_date(
+    monkeypatch: pytest.MonkeyPatch, module: str, unix_seconds: int
+) -> None:
+    """Let `datetime.now` in a module always return the same moment."""
+
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Stopped":
+            return cls.fromtimestamp(unix_seconds, tz)
+
+    monkeypatch.setattr(f"{module}.datetime", Stopped)

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from clerksync.postgres.database import Database
 from clerksync.write.user_table import UserTable
 from tests.postgres import new_database, postgres_server
 
 # How long an example takes tells of the machine, not of the code.
-settings.register_profile("clerksync", deadline=None)
+settings.register_profile(
+    "clerksync", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("clerksync")
 
 # In the background of a shell, the tests and all that they start would not hear Ctrl-C.

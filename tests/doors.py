@@ -28,7 +28,9 @@ ALL_TABLES = ("users", "rate_limits", "sync_state", "sync_runs", "sync_run_liste
 
 _EVENTS = Path(__file__).parents[1] / "events"
 
-# Nobody listens on port 1; the password is looked for in logs and answers.
+# Only root can listen on port 1, and the system gives it to nobody.
+NOBODY_LISTENS = "http://127.0.0.1:1"
+# The password is looked for in logs and answers.
 UNREACHABLE = "postgresql://somebody:correct-horse@127.0.0.1:1/nowhere"
 
 # What invented users, secrets and tokens have in common: none of it may be logged.
@@ -143,7 +145,7 @@ def untouched(connection: psycopg.Connection) -> Iterator[None]:
 def kill_connections(connection: psycopg.Connection) -> None:
     """Let Postgres hang up on the functions, which may be asleep."""
     killed = connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
         " WHERE application_name = 'clerksync' AND datname = current_database()"
     ).fetchall()
     assert (True,) in killed

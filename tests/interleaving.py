@@ -96,7 +96,7 @@ def interleave(
         _settle(gate, threads[1], waiting=2 if reached else 1)
         gate.execute("SELECT pg_advisory_unlock(%s)", [_GATE])
         for thread in threads:
-            thread.join(timeout=20)
+            thread.join(timeout=60)
             assert not thread.is_alive(), "neither goes on: a deadlock outside Postgres"
     if errors:
         raise errors[0]
@@ -105,7 +105,7 @@ def interleave(
 
 def _settle(gate: psycopg.Connection, thread: threading.Thread, waiting: int) -> bool:
     """Wait until the thread has ended (False) or that many backends wait (True)."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         row = gate.execute(
             "SELECT count(*) FROM pg_stat_activity"
@@ -135,7 +135,7 @@ def start(url: str, work: Work) -> tuple[threading.Thread, list[Exception]]:
     name = f"waiting {id(raised)}"
     thread = threading.Thread(target=run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with psycopg.connect(url, autocommit=True) as gate:
         while time.monotonic() < deadline:
             query = (

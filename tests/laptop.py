@@ -27,7 +27,7 @@ class Laptop:
 
     def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
         return urllib3.request(
-            "GET", self.url + path, headers=_named(headers), retries=False, timeout=20
+            "GET", self.url + path, headers=_named(headers), retries=False, timeout=60
         )
 
     def post(self, path: str, body: object, **headers: str) -> Any:
@@ -39,7 +39,7 @@ class Laptop:
             headers={"origin": self.url, "content-type": "application/json"}
             | _named(headers),
             retries=False,
-            timeout=20,
+            timeout=60,
         )
 
     def self_sync(self, token: str, path: str = "/api/users/sync") -> int:
@@ -49,12 +49,12 @@ class Laptop:
             self.url + path,
             headers={"authorization": f"Bearer {token}"},
             retries=False,
-            timeout=20,
+            timeout=60,
         ).status
 
     def state(self, search: str = "") -> Any:
         answer = urllib3.request(
-            "GET", f"{self.url}/page/state", fields={"q": search}, timeout=20
+            "GET", f"{self.url}/page/state", fields={"q": search}, timeout=60
         )
         assert answer.status == 200, answer.data
         return answer.json()

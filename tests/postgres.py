@@ -27,6 +27,8 @@ def postgres_server() -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as admin:
             # What tests write need not survive a power cut.
             admin.execute("ALTER SYSTEM SET fsync = off")
+            # Now and then it would lock a table that a test thinks is its own.
+            admin.execute("ALTER SYSTEM SET autovacuum = off")
             admin.execute("SELECT pg_reload_conf()")
         yield url
 

@@ -26,7 +26,7 @@ from local.stack.functions import close_connections
 
 COMMAND = str(Path(sys.executable).with_name("clerksync"))
 EVENTS = Path(__file__).parent.parent / "events"
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -218,10 +218,17 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port on which a command can listen, and that the system gives to nobody else.
+
+    Linux lets a server listen on a port that a socket merely holds, if both sockets
+    reuse addresses.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

@@ -11,7 +11,7 @@ from tests.browser.chromium import headless_chromium, unless_here
 from tests.browser.desk import Desk
 from tests.laptop import Laptop, laptop
 
-_WAIT_MS = 20_000
+_WAIT_MS = 60_000
 expect.set_options(timeout=_WAIT_MS)
 
 

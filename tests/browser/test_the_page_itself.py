@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Response, expect
 from tests.browser.desk import Desk
 from tests.doors import UNREACHABLE
 from tests.laptop import Laptop, laptop
-from tests.terminal import Running, free_port
+from tests.terminal import Running, reserved_port
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -78,7 +78,7 @@ def test_with_own_settings_there_is_nothing_to_press(
 ) -> None:
     """Only to read: rows, self-syncs and runs; a user opens, with Clerk's side."""
     own.clerk.create_user(email="ada@example.com", first_name="Ada")
-    assert own.clerk.wait_for_deliveries()
+    assert own.clerk.wait_for_deliveries(30)
     desk = tab(own)
     expect(desk.user("ada@example.com")).to_be_visible()
     desk.stands("ada@example.com", "synced")
@@ -118,24 +118,24 @@ def test_a_server_that_is_gone_is_said_and_found_again(
     context: BrowserContext, tmp_path: Path
 ) -> None:
     """The page stays, says so, and goes on by itself when `make dev` runs again."""
-    port = free_port()
-    page = context.new_page()
-    desk = Desk(page, f"http://127.0.0.1:{port}")
-    with Running("dev", cwd=tmp_path, PORT=str(port)) as dev:
-        assert desk.url in dev.wait_for("Ctrl-C ends it.")
-        desk.open()
-        desk.sign_up("Ada", "ada@example.com")
-        desk.stands("ada@example.com", "in step")
-    expect(page.locator("#connection")).to_have_text("not connected")
-    expect(page.get_by_role("alert")).to_contain_text("Is make dev still running?")
-    desk.press("Hold back")
-    expect(desk.said).to_contain_text("The server does not answer.")
-    with Running("dev", cwd=tmp_path, PORT=str(port)) as dev:
-        dev.wait_for("Ctrl-C ends it.")
-        desk.is_live()
-        expect(page.get_by_role("alert")).to_have_count(0)
-        # The stub begins anew, and so does the table.
-        expect(desk.user("ada@example.com")).to_have_count(0)
+    with reserved_port() as port:
+        page = context.new_page()
+        desk = Desk(page, f"http://127.0.0.1:{port}")
+        with Running("dev", cwd=tmp_path, PORT=str(port)) as dev:
+            assert desk.url in dev.wait_for("Ctrl-C ends it.")
+            desk.open()
+            desk.sign_up("Ada", "ada@example.com")
+            desk.stands("ada@example.com", "in step")
+        expect(page.locator("#connection")).to_have_text("not connected")
+        expect(page.get_by_role("alert")).to_contain_text("Is make dev still running?")
+        desk.press("Hold back")
+        expect(desk.said).to_contain_text("The server does not answer.")
+        with Running("dev", cwd=tmp_path, PORT=str(port)) as dev:
+            dev.wait_for("Ctrl-C ends it.")
+            desk.is_live()
+            expect(page.get_by_role("alert")).to_have_count(0)
+            # The stub begins anew, and so does the table.
+            expect(desk.user("ada@example.com")).to_have_count(0)
 
 
 def test_a_database_that_is_away_is_said(

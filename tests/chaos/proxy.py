@@ -39,7 +39,11 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._delay = 0.0
         self._bytes_per_second = float("inf")
-        self.port = 0
+        # Not listening, it keeps the port for us while nobody is to be let in.
+        self._holder = socket.socket()
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self.port = int(self._holder.getsockname()[1])
         self.connections = 0
         """Taken so far."""
 
@@ -54,6 +58,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._holder.close()
 
     def refuse(self) -> None:
         """Nobody listens, and whoever is connected is cut off."""
@@ -82,14 +87,13 @@ class Proxy:
         async def done() -> Result:
             return await work()
 
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(60)
 
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(
-                self._serve, "127.0.0.1", self.port, ssl=self._tls
+                self._serve, "127.0.0.1", self.port, ssl=self._tls, reuse_address=True
             )
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
         if self._server is not None:

@@ -19,7 +19,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def connected(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def answer(client: socket.socket) -> bytes:
@@ -44,7 +44,7 @@ def test_a_frozen_connection_is_taken_and_silent_until_it_thaws(proxy: Proxy) ->
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.recv(1)
-        client.settimeout(10)
+        client.settimeout(60)
         proxy.heal()
         assert answer(client).endswith(b"answered")
 

@@ -146,7 +146,7 @@ class Arena:
 
     def wait_for_the_cut_off(self) -> None:
         """Postgres may still work for a client that has gone."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             row = self.inspector.execute(_BACKENDS).fetchone()
             if row is not None and row[0] <= self.wire.links:

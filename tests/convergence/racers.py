@@ -12,7 +12,7 @@ from typing import Any, Final
 from clerksync.observability import logger
 
 RACERS: Final = 16
-_PATIENCE_SECONDS: Final = 60
+_PATIENCE_SECONDS: Final = 180
 
 Job = tuple[str, Mapping[str, Any]]
 """The folder of a function, and the event it is given."""

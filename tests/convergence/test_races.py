@@ -67,7 +67,7 @@ def table(url: str, stub: StubClerk) -> Iterator[psycopg.Connection]:
 
 def wait_until_alone(connection: psycopg.Connection) -> None:
     query = (
-        "SELECT pg_stat_clear_snapshot(), pg_terminate_backend(pid, 5000)"
+        "SELECT pg_stat_clear_snapshot(), pg_terminate_backend(pid, 30000)"
         " FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )

@@ -93,7 +93,7 @@ def test_each_thread_has_a_connection_that_ends_with_it(
     for thread in threads:
         thread.start()
     both_connected.wait(60)
-    assert connections(connection) == 2
+    assert eventually(lambda: connections(connection) == 2)
     go.set()
     for thread in threads:
         thread.join(60)
@@ -117,11 +117,11 @@ def test_closing_closes_all_connections_and_a_later_call_opens_a_new_one(
     try:
         server.consume("user_1")
         assert connected.wait(60)
-        assert connections(connection) == 2
+        assert eventually(lambda: connections(connection) == 2)
         server.close()
         assert eventually(lambda: connections(connection) == 0)
         server.consume("user_1")
-        assert connections(connection) == 1
+        assert eventually(lambda: connections(connection) == 1)
     finally:
         go.set()
         thread.join(60)

@@ -39,6 +39,13 @@ def silence() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.fixture(autouse=True)
+def patient_cancelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that Postgres hears of it on a busy machine too."""
+    name = "clerksync.postgres.impatient_connection._CANCEL_SECONDS"
+    monkeypatch.setattr(name, 60.0)
+
+
 def busy(connection: psycopg.Connection) -> bool:
     return connection.execute(_BUSY).fetchone() != (0,)
 

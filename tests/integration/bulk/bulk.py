@@ -15,7 +15,7 @@ from clerksync.write.user_table import UserTable
 from local.stub_clerk.stub import StubClerk
 from tests.people import shown
 
-PATIENT = Patience(retries=5, longest_wait_seconds=2, timeout_seconds=5)
+PATIENT = Patience(retries=5, longest_wait_seconds=2, timeout_seconds=60)
 
 
 class Bulk:

@@ -34,7 +34,7 @@ class Function:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.events.append(event)
-        self.may_answer.wait(10)
+        self.may_answer.wait(60)
         self.at_once -= 1
         return {
             "statusCode": 201,
@@ -67,7 +67,7 @@ def request(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> urllib3.BaseHTTPResponse:
-    with urllib3.PoolManager(retries=False, timeout=10) as pool:
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
         return pool.request(method, url, body=body, headers=headers)
 
 
@@ -167,7 +167,7 @@ def test_a_browser_of_another_origin_may_ask_and_post(
 def test_a_body_beyond_10_mb_is_refused_unread(url: str, function: Function) -> None:
     """As API Gateway does; the connection ends, for the body is still on its way."""
     address = urllib3.util.parse_url(url)
-    with socket.create_connection((address.host, address.port), 10) as client:
+    with socket.create_connection((address.host, address.port), 60) as client:
         length = 10 * 1024 * 1024 + 1
         head = f"POST /posts HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n"
         client.sendall(head.encode())
@@ -246,7 +246,7 @@ def test_it_hangs_up_on_whoever_is_connected_when_it_ends(function: Function) ->
     """A browser keeps connections open; nobody is answered on them afterwards."""
     gateway = Gateway({})
     gateway.routes = {("GET", "/own"): function}
-    with urllib3.PoolManager(retries=False, timeout=10) as browser:
+    with urllib3.PoolManager(retries=False, timeout=60) as browser:
         with gateway:
             assert browser.request("GET", f"{gateway.url}/own").status == 201
         with pytest.raises(urllib3.exceptions.HTTPError):
@@ -260,7 +260,7 @@ def test_a_browser_that_goes_away_costs_no_traceback(
     """The answer has nowhere to go, and the next request is answered."""
     function.may_answer.clear()
     address = urllib3.util.parse_url(url)
-    with socket.create_connection((address.host, address.port), 10) as client:
+    with socket.create_connection((address.host, address.port), 60) as client:
         # Closed with a reset: the server cannot write.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + 7 * [0]))
         client.sendall(b"GET /own HTTP/1.1\r\nHost: here\r\n\r\n")

@@ -44,7 +44,7 @@ def test_a_connection_that_died_is_replaced_and_the_work_done_again(
 ) -> None:
     """Only its use tells of a death: between two requests, or in the middle of one."""
     first = database.run(backend)
-    connection.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
+    connection.execute("SELECT pg_terminate_backend(%s, 30000)", [first])
     attempts: list[int] = []
 
     def work(mine: psycopg.Connection) -> int:
@@ -70,7 +70,7 @@ def test_work_of_a_transaction_that_died_is_not_half_there(
             mine.execute("INSERT INTO users (id) VALUES ('user_1')")
             if attempts == 1:
                 pid = backend(mine)
-                connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+                connection.execute("SELECT pg_terminate_backend(%s, 30000)", [pid])
 
     database.run(work)
     assert attempts == 2
@@ -87,7 +87,7 @@ def test_a_connection_that_dies_again_is_given_up(
         nonlocal attempts
         attempts += 1
         pid = backend(mine)
-        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        connection.execute("SELECT pg_terminate_backend(%s, 30000)", [pid])
         mine.execute("SELECT 1")
 
     with pytest.raises(psycopg.OperationalError):

@@ -117,7 +117,7 @@ def test_two_at_once_apply_everything_once(
     def deploy() -> None:
         with closing(Database(lambda: database_url)) as database:
             database.run(lambda connection: connection.execute("SELECT 1"))
-            start.wait(10)
+            start.wait(60)
             applied.append(migrate(database))
 
     threads = [threading.Thread(target=deploy) for _ in range(4)]

@@ -25,6 +25,6 @@ def test_no_bucket_is_made_for_who_is_being_deleted(
         thread, errors = start(
             database_url, lambda db: restore_companions(db, UserTable(db))
         )
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert errors == []
     assert set(rows(connection, "rate_limits")) == {user_id(2)}

@@ -263,6 +263,6 @@ def assert_all_ended(
     waiting: Iterable[tuple[threading.Thread, list[Exception]]],
 ) -> None:
     for thread, raised in waiting:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
         assert not thread.is_alive()
         assert raised == []

@@ -23,6 +23,13 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clerksync.clerk.retry._BACKOFF_SECONDS", 0.001)
 
 
+@pytest.fixture(autouse=True)
+def patient_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that threads end in time on a busy machine too."""
+    monkeypatch.setattr("clerksync.bulk.fetch.GRACE_SECONDS", 60.0)
+    monkeypatch.setattr("clerksync.bulk.fetch._LAST_SECONDS", 60.0)
+
+
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubClerk]:
     """A production instance: its rate limit is in nobody's way here."""
@@ -33,4 +40,5 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubClerk]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> RunClock:
-    return RunClock(monkeypatch)
+    """It stands still until a test puts it forward."""
+    return RunClock(monkeypatch, stopped=True)

@@ -1,6 +1,8 @@
 """A run whose time ends in mid-walk or in mid-sweep, and what it leaves."""
 
-import time
+import itertools
+import threading
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -8,7 +10,7 @@ import pytest
 
 from clerksync.bulk.report import Report
 from clerksync.clerk.retry import BULK
-from local.stub_clerk.faults import Fault
+from local.stub_clerk.faults import Fault, StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.clock import RunClock
 from tests.integration.bulk.bulk import Bulk
@@ -22,6 +24,7 @@ from tests.integration.bulk.parallel.walks import (
 )
 from tests.people import a_user, shown, user_id
 from tests.tables import rows
+from tests.terminal import eventually
 
 ORPHANS = 150
 
@@ -44,7 +47,7 @@ def test_a_run_out_of_time_ends_partial_and_says_that_the_next_goes_on(
     table = rows(connection)
     assert len(table) == report.created + 1
     assert user_id(1) in table
-    assert fetching_threads() == []
+    assert eventually(lambda: fetching_threads() == [])
     recorded = rows(connection, "sync_runs")[report.run_id]
     assert (recorded["status"], recorded["report"]) == ("partial", report.as_json())
     assert len(rows(connection, "sync_run_listed")) == 1
@@ -78,13 +81,23 @@ def listed_ids(connection: psycopg.Connection) -> list[tuple[list[str]]]:
 
 
 def test_answers_on_their_way_at_the_end_are_still_written(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+    *,
+    bulk: Bulk,
+    stub: StubClerk,
+    connection: psycopg.Connection,
+    clock: RunClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the real clock: a page that comes a moment too late is not thrown away."""
-    deadline = time.monotonic() + 0.8
-    stub.interfere = from_page(1, lambda _: Fault(delay_ms=1_000))
-    report = bulk(deadline=deadline)
-    assert time.monotonic() > deadline
+    """A page that comes a moment too late is not thrown away."""
+    monkeypatch.setattr("clerksync.clerk.api.GRACE_SECONDS", 60.0)
+
+    def come_late(_: StubRequest) -> Fault:
+        clock.put_forward(0.2)
+        # Really so long: the connection must not be cut when the time is over.
+        return Fault(delay_ms=200)
+
+    stub.interfere = from_page(1, come_late)
+    report = bulk(deadline=clock.now() + 0.1)
     assert (report.status, report.out_of_time) == ("partial", True)
     assert report.fetched == PAGE
     assert len(rows(connection, "sync_state")) == PAGE
@@ -94,19 +107,32 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What other workers fetched is written without it."""
+    clock = RunClock(monkeypatch)
+    fetch_clock = SimpleNamespace(monotonic=clock.now)
+    monkeypatch.setattr("clerksync.bulk.fetch.time", fetch_clock)
     monkeypatch.setattr("clerksync.bulk.fetch.GRACE_SECONDS", 0.1)
     monkeypatch.setattr("clerksync.bulk.fetch._LAST_SECONDS", 0.1)
-    stub.interfere = from_page(20, lambda _: Fault(delay_ms=3_000))
-    began = time.monotonic()
-    report = bulk(deadline=began + 0.8)
-    assert time.monotonic() - began < 2.8
+    pages, lock, released = 0, threading.Lock(), threading.Event()
+
+    def hang(request: StubRequest) -> None:
+        nonlocal pages
+        if not is_page(request):
+            return
+        with lock:
+            pages += 1
+            page = pages
+        if page in (30, 31):
+            released.wait(120)
+        if page == 40:
+            clock.put_forward(100)
+
+    stub.interfere = hang
+    report = bulk(deadline=clock.now() + 60)
+    assert len(fetching_threads()) == 2, "they still wait"
     assert (report.status, report.out_of_time) == ("partial", True)
     assert report.fetched >= 10 * PAGE
-    stub.reset_faults()
-    stub.close()
-    for thread in fetching_threads():
-        thread.join(10)
-    assert fetching_threads() == []
+    released.set()
+    assert eventually(lambda: fetching_threads() == [])
 
 
 def test_a_deadline_while_clerk_wants_to_be_left_alone_is_a_deadline(
@@ -114,9 +140,15 @@ def test_a_deadline_while_clerk_wants_to_be_left_alone_is_a_deadline(
 ) -> None:
     """And no outage: in Lambda only a run out of time is gone on with at once."""
     monkeypatch.setattr("tests.integration.bulk.bulk.PATIENT", BULK)
-    refusal = Fault(status=429, headers={"Retry-After": "5"})
-    stub.interfere = from_page(10, lambda _: refusal)
-    report = bulk(deadline=time.monotonic() + 1)
+    clock, refused = RunClock(monkeypatch), itertools.count()
+
+    def refuse(_: StubRequest) -> Fault:
+        if next(refused) == 0:
+            clock.put_forward(59.8)
+        return Fault(status=429, headers={"Retry-After": "120"})
+
+    stub.interfere = from_page(10, refuse)
+    report = bulk(deadline=clock.now() + 60)
     assert (report.status, report.out_of_time) == ("partial", True)
 
 

@@ -4,10 +4,14 @@ import random
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 
+from clerksync.clerk.api import ClerkApi
+from clerksync.clerk.rate_limit import RateLimiter
+from clerksync.clerk.retry import BULK
 from local.stub_clerk.faults import Fault, StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk, miss_two
@@ -19,6 +23,7 @@ from tests.integration.bulk.parallel.walks import (
 )
 from tests.people import shown
 from tests.tables import rows
+from tests.terminal import eventually
 
 FAULTS = [
     Fault(status=500),
@@ -72,16 +77,47 @@ def test_a_run_is_completed_though_one_answer_in_three_fails(
     assert (new in rows(connection), deleted in rows(connection)) == (True, False)
     assert rows(connection).keys() == shown(stub)
     assert len(misfortune.hits) > len(FAULTS) // 2
-    assert fetching_threads() == []
+    assert eventually(lambda: fetching_threads() == [])
+
+
+def share_a_clock(monkeypatch: pytest.MonkeyPatch, stub: StubClerk) -> None:
+    """Let both rate limits, Clerk's and that of our workers, go by one clock.
+
+    It moves only when a worker waits, and not while a request that was let through is
+    on its way: how long that takes is up to the machine.
+    """
+    now, let_through, lock = 1000.0, 0, threading.RLock()
+    seconds_to_wait = RateLimiter.seconds_to_wait
+
+    def ask(limiter: RateLimiter) -> float:
+        nonlocal let_through
+        with lock:
+            wait = seconds_to_wait(limiter)
+            let_through += not wait
+            return wait
+
+    def sleep(_: ClerkApi, seconds: float) -> None:
+        nonlocal now
+        until = now + seconds
+        with lock:
+            assert eventually(lambda: stub.requests == let_through)
+            now = max(now, until)
+
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("clerksync.clerk.rate_limit.time", clock)
+    monkeypatch.setattr("local.stub_clerk.faults.time", clock)
+    monkeypatch.setattr(RateLimiter, "seconds_to_wait", ask)
+    monkeypatch.setattr(ClerkApi, "_sleep", sleep)
 
 
 def test_workers_that_keep_the_limit_are_never_told_to_wait(
     bulk: Bulk, stub: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight of them, an instance that takes forty requests in a third of a second."""
-    monkeypatch.setattr("clerksync.clerk.rate_limit._WINDOW_SECONDS", 0.6)
-    monkeypatch.setenv("CLERKSYNC_RATE_LIMIT", "40")
-    stub.rate_limit, stub.rate_limit_window_s = 40, 0.3
+    """Eight of them; the instance takes as many requests as they are allowed."""
+    share_a_clock(monkeypatch, stub)
+    monkeypatch.setattr("tests.integration.bulk.bulk.PATIENT", BULK)
+    monkeypatch.setenv("CLERKSYNC_RATE_LIMIT", "20")
+    stub.rate_limit, stub.rate_limit_window_s = 20, 10
     report = bulk()
     # A request is made once more where Clerk refused it.
     stub.rate_limit = None
@@ -92,25 +128,39 @@ def test_workers_that_keep_the_limit_are_never_told_to_wait(
 
 
 def test_a_429_to_one_worker_stops_all_for_as_long_as_it_says(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+    bulk: Bulk,
+    stub: StubClerk,
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only what was on its way still comes; then nobody asks for a second."""
     times: list[float] = []
-    lock = threading.Lock()
+    lock, paused, pause = threading.Lock(), threading.Event(), RateLimiter.pause
+    open_from: list[float] = []
+
+    def note(limiter: RateLimiter, seconds: float) -> None:
+        open_from.append(time.monotonic() + seconds)
+        pause(limiter, seconds)
+        paused.set()
+
+    monkeypatch.setattr(RateLimiter, "pause", note)
 
     def refuse(_: StubRequest) -> Fault | None:
         with lock:
             times.append(time.monotonic())
             if len(times) == 1:
                 return Fault(status=429, headers={"Retry-After": "1"})
-        return Fault(delay_ms=50)
+        # Until the refusal has arrived, the others cannot know of it.
+        paused.wait(60)
+        return None
 
     stub.interfere = from_page(20, refuse)
     report = bulk()
     assert (report.status, report.fetched) == ("completed", USERS)
-    on_their_way = [at for at in times[1:] if at < times[0] + 1]
+    on_their_way = [at for at in times[1:] if at < open_from[0]]
     assert len(on_their_way) < 8
     assert len(times) > 8
+    assert len(open_from) == 1
     assert rows(connection).keys() == shown(stub)
 
 
@@ -152,7 +202,7 @@ def test_an_outage_ends_all_workers_and_keeps_what_was_written(
     broken = bulk()
     assert (broken.status, broken.deleted, broken.out_of_time) == ("partial", 0, False)
     assert 0 < broken.fetched < USERS - 1
-    assert fetching_threads() == []
+    assert eventually(lambda: fetching_threads() == [])
     stub.interfere = None
     report = bulk()
     assert (report.status, report.continues) == ("completed", broken.run_id)

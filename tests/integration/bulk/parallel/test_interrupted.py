@@ -17,6 +17,7 @@ from tests.integration.bulk.parallel.conftest import PAGE, USERS
 from tests.integration.bulk.parallel.walks import fetching_threads, from_page
 from tests.people import a_user, shown
 from tests.tables import rows
+from tests.terminal import eventually
 
 
 def interrupt_after(users: int) -> Progress:
@@ -113,4 +114,4 @@ def test_an_error_of_the_database_ends_the_threads_before_it_is_raised(
             left = fetching_threads()
         blocker.rollback()
     assert left == []
-    assert fetching_threads() == []
+    assert eventually(lambda: fetching_threads() == [])

@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 
 import psycopg
 import pytest
@@ -36,7 +35,7 @@ def test_a_walk_of_many_windows_sees_everybody_once(
     assert len(pages_asked(stub)) <= USERS // PAGE + 2 * report.windows
     assert report.requests == stub.requests
     assert rows(connection).keys() == shown(stub)
-    assert fetching_threads() == []
+    assert eventually(lambda: fetching_threads() == [])
     assert eventually(lambda: decoding_threads() == [])
 
 
@@ -46,22 +45,32 @@ def test_no_more_are_asking_at_once_than_the_setting_allows(
 ) -> None:
     """And as many as that are."""
     monkeypatch.setenv("CLERKSYNC_WORKERS", str(workers))
-    asking = most = 0
-    lock = threading.Lock()
+    pages = asking = most = 0
+    patience_seconds = 30.0
+    changed = threading.Condition()
+    alive: list[int] = []
 
     def count(request: StubRequest) -> None:
-        nonlocal asking, most
-        if is_page(request):
-            with lock:
-                asking += 1
-                most = max(most, asking)
-            time.sleep(0.01)
-            with lock:
-                asking -= 1
+        nonlocal pages, asking, most, patience_seconds
+        if not is_page(request):
+            return
+        with changed:
+            pages += 1
+            asking += 1
+            most = max(most, asking)
+            alive.append(len(fetching_threads()))
+            changed.notify_all()
+            # Until the first page is there, nobody else knows what to ask for.
+            if pages > 1 and not changed.wait_for(
+                lambda: most >= workers, timeout=patience_seconds
+            ):
+                patience_seconds = 0.0
+            asking -= 1
 
     stub.interfere = count
     assert bulk().fetched == USERS
     assert most == workers
+    assert max(alive) == workers, "each of them asks for one page at a time"
 
 
 def test_a_walk_by_one_worker_is_one_window(

@@ -196,7 +196,7 @@ def test_a_checkpoint_is_taken_over_once_however_many_want_it(
         database = Database(lambda: database_url)
         ledger = RunLedger(database, "public")
         run = ledger.begin("full", dry_run=False)
-        start.wait(10)
+        start.wait(60)
         taken.append(ledger.take_over(run, mode="full", instance_id=stub.instance_id))
         database.close()
 
@@ -204,7 +204,7 @@ def test_a_checkpoint_is_taken_over_once_however_many_want_it(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(taken) == 6
     ((run, checkpoint),) = (found for found in taken if found is not None)
     assert run.walk_id == first.run_id

@@ -129,13 +129,27 @@ def test_a_server_that_says_nothing_does_not_hold_up_the_answer(
     assert "not done after" in answer["Reason"]
 
 
+@pytest.fixture
+def nothing_is_imported() -> Iterator[None]:
+    """Of the layer. Afterwards, other tests find the modules that they know."""
+    known = {n: m for n, m in sys.modules.items() if n.startswith("clerksync.")}
+    for name in known:
+        del sys.modules[name]
+    yield
+    for name in [n for n in sys.modules if n.startswith("clerksync.")]:
+        del sys.modules[name]
+    sys.modules.update(known)
+    for name, module in known.items():
+        package, _, child = name.rpartition(".")
+        setattr(sys.modules[package], child, module)
+
+
 @pytest.mark.parametrize("package", ["psycopg", "aws_lambda_powertools.logging"])
+@pytest.mark.usefixtures("nothing_is_imported")
 def test_a_layer_without_one_of_its_packages_fails_the_deployment(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     """At once, and by the package's name."""
-    for name in [n for n in sys.modules if n.startswith("clerksync.")]:
-        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     answer = stack.ask("Create")
     assert answer["Status"] == "FAILED"

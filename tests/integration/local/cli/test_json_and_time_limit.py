@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from local.stub_clerk.stub import StubClerk
+from tests.clock import RunClock
+from tests.integration.bulk.parallel.walks import late_from
 from tests.people import shown
 from tests.tables import rows
 from tests.terminal import clerksync, clerksync_here
@@ -111,10 +113,13 @@ def test_a_run_that_is_not_completed_is_json_too_and_ends_with_1(
 
 
 @pytest.fixture
-def slow(settings: dict[str, str]) -> Iterator[StubClerk]:
-    """Six pages of users, each of which takes most of a second."""
+def late(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StubClerk]:
+    """Six pages of users. When a run asks for the second, a minute has passed."""
+    clock = RunClock(monkeypatch, stopped=True)
     with StubClerk(users=3_000) as stub:
-        stub.latency_ms = 700
+        stub.interfere = late_from("order_by", 2, clock, by=61)
         settings |= {"CLERK_SECRET_KEY": stub.secret_key, "CLERK_API_URL": stub.url}
         yield stub
 
@@ -122,32 +127,32 @@ def slow(settings: dict[str, str]) -> Iterator[StubClerk]:
 def test_a_time_limit_ends_the_run_and_the_next_one_goes_on(
     tmp_path: Path,
     settings: dict[str, str],
-    slow: StubClerk,
+    late: StubClerk,
     connection: psycopg.Connection,
 ) -> None:
     """Exit code 1 and partial, until everybody is there."""
-    limited = "sync", "--time-limit", "1", "--json"
+    limited = "sync", "--time-limit", "60", "--json"
     done = clerksync_here(*limited, cwd=tmp_path, **settings)
     assert done.returncode == 1
     first = report_on(done.stdout)
     assert (first["status"], first["out_of_time"]) == ("partial", True)
-    assert 0 < len(rows(connection)) < len(shown(slow))
-    slow.latency_ms = 0
+    assert 0 < len(rows(connection)) < len(shown(late))
+    late.interfere = None
     done = clerksync_here("sync", "--json", cwd=tmp_path, **settings)
     assert done.returncode == 0
     second = report_on(done.stdout)
     assert (second["status"], second["continues"]) == ("completed", first["run_id"])
     assert first["fetched"] + second["fetched"] == 3_000
-    assert rows(connection).keys() == shown(slow)
+    assert rows(connection).keys() == shown(late)
 
 
 def test_a_run_out_of_time_says_what_happens_next(
-    tmp_path: Path, settings: dict[str, str], slow: StubClerk
+    tmp_path: Path, settings: dict[str, str], late: StubClerk
 ) -> None:
     """To a person as well."""
-    done = clerksync_here("cleanup", "--time-limit", "1", cwd=tmp_path, **settings)
+    done = clerksync_here("cleanup", "--time-limit", "60", cwd=tmp_path, **settings)
     assert done.returncode == 1
-    assert slow.requests < 20
+    assert late.requests < 20
     assert "partial (cleanup)\n" in done.stdout
     reason = "The time of the run was over. The next run goes on from there.\n"
     assert reason in done.stdout

@@ -10,13 +10,14 @@ import pytest
 
 from local.stub_clerk.faults import Fault
 from local.stub_clerk.stub import StubClerk
-from tests.doors import UNREACHABLE, assert_tells_nothing_private
+from tests.clock import RunClock
+from tests.doors import NOBODY_LISTENS, UNREACHABLE, assert_tells_nothing_private
+from tests.integration.bulk.parallel.walks import late_from
 from tests.people import shown
 from tests.terminal import (
     clerksync,
     clerksync_here,
     clerksync_on_a_terminal,
-    free_port,
 )
 
 
@@ -171,13 +172,16 @@ def test_a_run_that_has_not_ended_is_told(
     assert cli.status()["runs"][0]["status"] == "running"
 
 
-def test_a_checkpoint_that_waits_is_told(cli: Cli, settings: dict[str, str]) -> None:
+def test_a_checkpoint_that_waits_is_told(
+    cli: Cli, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next run of that mode goes on from there."""
-    with StubClerk(users=3_000) as slow:
-        slow.latency_ms = 700
-        settings |= {"CLERK_SECRET_KEY": slow.secret_key, "CLERK_API_URL": slow.url}
-        cli.sync("--time-limit", "1")
-        slow.latency_ms = 0
+    clock = RunClock(monkeypatch, stopped=True)
+    with StubClerk(users=3_000) as many:
+        settings |= {"CLERK_SECRET_KEY": many.secret_key, "CLERK_API_URL": many.url}
+        many.interfere = late_from("order_by", 2, clock)
+        cli.sync("--time-limit", "60")
+        many.interfere = None
         assert cli.status()["runs"][0]["has_checkpoint"] is True
         told = "with users to come: the next of that mode goes on from there."
         assert told in cli.text()
@@ -190,7 +194,7 @@ def test_without_clerk_the_rest_is_told_and_it_ends_with_1(cli: Cli, why: str) -
     """Clerk that does not answer, a wrong key, none at all."""
     cli.sync()
     wrong = {
-        "away": {"CLERK_API_URL": f"http://127.0.0.1:{free_port()}"},
+        "away": {"CLERK_API_URL": NOBODY_LISTENS},
         "key": {"CLERK_SECRET_KEY": "sk_test_wrong"},
         "no key": {"CLERK_SECRET_KEY": ""},
     }[why]

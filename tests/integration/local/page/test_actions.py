@@ -20,7 +20,7 @@ def noor(stub: Laptop) -> str:
         "last_name": "Castell",
     }
     clerk_id = done(stub, "sign-up", **body)["id"]
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     return str(clerk_id)
 
 
@@ -62,11 +62,11 @@ def test_changes_arrive_by_webhook(
     """Names and email, and in the end the deletion."""
     done(stub, "rename", id=noor, first_name="Nora", last_name="")
     done(stub, "email", id=noor, email="nora@example.com")
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     row = rows(connection)[noor]
     assert (row["name"], row["email"]) == ("Nora", "nora@example.com")
     done(stub, "delete", id=noor)
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     assert noor not in rows(connection)
 
 
@@ -95,7 +95,7 @@ def test_what_is_held_back_arrives_when_it_is_released(
     assert answers(stub) == ["created", None, None]
     assert rows(connection)[noor]["first_name"] == "Noor"
     done(stub, "release")
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     assert answers(stub) == ["created", "updated", "updated"]
     assert rows(connection)[noor]["first_name"] == "Third"
     assert not stub.state()["holding"]
@@ -109,7 +109,7 @@ def test_released_newest_first_the_older_comes_too_late(
     for name in ("Second", "Third", "Fourth"):
         done(stub, "rename", id=noor, first_name=name)
     done(stub, "release", newest_first=True)
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     assert answers(stub) == ["created", "unchanged", "unchanged", "updated"]
     assert rows(connection)[noor]["first_name"] == "Fourth"
 
@@ -118,7 +118,7 @@ def test_a_replay_is_the_same_message_again(stub: Laptop, noor: str) -> None:
     """Of a delivered one, and also of one that is held back: that is sent alone."""
     (created,) = stub.state()["deliveries"]
     done(stub, "replay", message_id=created["key"])
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     (replayed,) = stub.state()["deliveries"]
     assert (replayed["key"], replayed["attempts"]) == (created["key"], 2)
     assert replayed["answer"] == "unchanged"
@@ -128,7 +128,7 @@ def test_a_replay_is_the_same_message_again(stub: Laptop, noor: str) -> None:
     done(stub, "replay", message_id=stub.state()["deliveries"][0]["key"])
     assert eventually(lambda: answers(stub)[-1] == "deleted")
     done(stub, "release")
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     assert answers(stub) == ["unchanged", "skipped", "deleted"]
 
 
@@ -136,7 +136,7 @@ def test_a_tier_is_the_applications_and_stays(stub: Laptop, noor: str) -> None:
     """Neither a webhook nor a run takes it back."""
     done(stub, "tier", id=noor, tier="PRO")
     done(stub, "rename", id=noor, first_name="Nora")
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
     done(stub, "sync")
     assert stub.user(noor)["row"]["tier"] == "PRO"
 

@@ -49,7 +49,7 @@ def test_nothing_of_the_page_takes_a_post(
 def test_rows_deliveries_by_self_sync_and_runs_are_shown(own: Laptop) -> None:
     """What Clerk has is not asked for at each look: it counts requests."""
     user = own.clerk.create_user(email="noor@example.com", first_name="Noor")["id"]
-    assert own.clerk.wait_for_deliveries()
+    assert own.clerk.wait_for_deliveries(30)
     assert own.self_sync(own.clerk.session_token(user)) == 200
     own.clerk.reset_requests()
     state = own.state()

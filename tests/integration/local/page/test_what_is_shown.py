@@ -9,7 +9,7 @@ from tests.terminal import eventually
 
 
 def delivered(stub: Laptop) -> None:
-    assert stub.clerk.wait_for_deliveries()
+    assert stub.clerk.wait_for_deliveries(30)
 
 
 def test_a_user_in_step_is_the_same_on_both_sides(stub: Laptop) -> None:

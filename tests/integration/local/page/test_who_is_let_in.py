@@ -44,7 +44,7 @@ def test_a_tunnel_for_webhooks_does_not_show_users(own: Laptop, header: str) -> 
     event = b"{}"
     signed = own.clerk.sign(event) | forwarded
     answer = urllib3.request(
-        "POST", f"{own.url}/api/webhooks/clerk", body=event, headers=signed, timeout=20
+        "POST", f"{own.url}/api/webhooks/clerk", body=event, headers=signed, timeout=60
     )
     assert answer.status == 400
     assert "same machine" not in answer.json()["error"]

@@ -82,7 +82,7 @@ def test_no_door_waits_for_a_request_that_holds_its_bucket(
     clerk_id = stub.create_user(email="noor@example.com")["id"]
     sync(door, stub, clerk_id)
     stub.update_user(clerk_id, first_name="Changed")
-    impatient = make_conninfo(database_url, options="-c lock_timeout=1s")
+    impatient = make_conninfo(database_url, options="-c lock_timeout=10s")
     environment.setenv("DATABASE_URL", impatient)
     with connection.transaction():
         assert consume(connection, clerk_id).allowed

@@ -51,7 +51,10 @@ class Model:
         return False, left, -(-(cost - left) // refill)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=_STEPS)
 def test_whatever_happens_the_bucket_does_as_the_model(
     database: Database, buckets: Buckets, steps: list[tuple[str, int | str]]

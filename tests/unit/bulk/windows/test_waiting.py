@@ -8,21 +8,27 @@ from contextlib import contextmanager
 import pytest
 
 from clerksync.bulk.windows import Window, Windows
+from tests.terminal import eventually
 from tests.unit.bulk.windows.simulation import Listing, assert_is_partition
 
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 
 
 @contextmanager
-def threads(number: int, work: Callable[[], None]) -> Iterator[list[threading.Thread]]:
+def threads(number: int, work: Callable[[], None]) -> Iterator[None]:
     """So many at work; all must have ended soon after the block."""
     started = [threading.Thread(target=work, daemon=True) for _ in range(number)]
     for thread in started:
         thread.start()
-    yield started
+    yield
     for thread in started:
         thread.join(_PATIENCE_SECONDS)
     assert not [thread for thread in started if thread.is_alive()]
+
+
+def asleep(windows: Windows) -> int:
+    """How many threads wait until something changes."""
+    return len(vars(windows._changed)["_waiters"])
 
 
 def walk(windows: Windows, window: Window, listing: Listing) -> Iterator[list[str]]:
@@ -55,9 +61,8 @@ def test_who_waits_is_woken_by_the_first_page() -> None:
     taken: list[Window | None] = []
     first = windows.take()
     assert first is not None
-    with threads(1, lambda: taken.append(windows.take())) as (waiting,):
-        waiting.join(0.05)
-        assert waiting.is_alive()
+    with threads(1, lambda: taken.append(windows.take())):
+        assert eventually(lambda: asleep(windows) == 1)
         windows.advance(first, listing.next_page(first))
     (later,) = taken
     assert later is not None
@@ -71,6 +76,7 @@ def test_who_waits_is_let_go_when_the_last_window_is_walked() -> None:
     only = windows.take()
     assert only is not None
     with threads(3, lambda: taken.append(windows.take())):
+        assert eventually(lambda: asleep(windows) == 3)
         windows.advance(only, listing.next_page(only))
     assert taken == [None] * 3
 
@@ -80,8 +86,8 @@ def test_stopping_frees_everybody_who_waits() -> None:
     windows = Windows.until(100)
     assert windows.take() is not None
     taken: list[Window | None] = []
-    with threads(3, lambda: taken.append(windows.take())) as waiting:
-        waiting[0].join(0.05)
+    with threads(3, lambda: taken.append(windows.take())):
+        assert eventually(lambda: asleep(windows) == 3)
         assert taken == []
         windows.stop()
     assert taken == [None] * 3

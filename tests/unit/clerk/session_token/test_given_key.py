@@ -15,6 +15,7 @@ from clerksync.errors import (
     NotAuthenticatedError,
 )
 from local.stub_clerk.stub import StubClerk
+from tests.clock import stop_the_date
 from tests.unit.clerk.session_token.keys import USER, KeySet, token, verify
 
 
@@ -63,13 +64,18 @@ def test_an_unknown_issuer_is_not_compared(
     ("seconds", "good"), [(-4, True), (-7, False), (4, True), (7, False)]
 )
 def test_the_leeway_is_five_seconds(
-    verifier: SessionVerifier, clerk: StubClerk, seconds: int, *, good: bool
+    *,
+    verifier: SessionVerifier,
+    clerk: StubClerk,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: int,
+    good: bool,
 ) -> None:
     """Expired so long ago, or valid only so far ahead."""
-    if seconds < 0:
-        doubtful = token(clerk, lifetime_seconds=seconds)
-    else:
-        doubtful = token(clerk, nbf=int(time.time()) + seconds)
+    now = int(time.time())
+    stop_the_date(monkeypatch, "jwt.api_jwt", now)
+    name = "exp" if seconds < 0 else "nbf"
+    doubtful = token(clerk, **{"iat": now, name: now + seconds})
     if good:
         assert verify(verifier, doubtful) == USER
         return

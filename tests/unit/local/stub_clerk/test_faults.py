@@ -1,7 +1,7 @@
 """Faults of the stub Clerk: failures, delays, rate limits; its log of requests."""
 
 import json
-import time
+from types import SimpleNamespace
 
 import pytest
 import urllib3
@@ -69,34 +69,50 @@ def test_interfere_decides_about_each_request(trio: StubClerk) -> None:
     assert len(get(trio).json()) == 1
 
 
+def noted_waits(stub: StubClerk, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how many seconds the stub would wait from now on; it does not."""
+    waits: list[float] = []
+    assert stub._server
+    monkeypatch.setattr(stub._server.closing, "wait", waits.append)
+    return waits
+
+
 @pytest.mark.parametrize("path", ["/v1/users", "/v1/instance"])
-def test_a_fault_can_be_slow(trio: StubClerk, path: str) -> None:
+def test_a_fault_can_be_slow(
+    trio: StubClerk, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A delay alone leaves the answer as it is."""
+    waits = noted_waits(trio, monkeypatch)
     trio.fail_next(fault=Fault(delay_ms=60))
-    started = time.monotonic()
     assert get(trio, path).status == 200
-    assert time.monotonic() - started >= 0.06
+    assert waits == [0.06]
 
 
-def test_latency_is_for_pages_of_users_only(trio: StubClerk) -> None:
+def test_latency_is_for_pages_of_users_only(
+    trio: StubClerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The listing waits, a single user does not."""
+    waits = noted_waits(trio, monkeypatch)
     trio.latency_ms = 200
-    started = time.monotonic()
     get(trio, f"/v1/users/{trio.ids()[0]}")
-    between = time.monotonic()
+    assert waits == []
     get(trio)
-    assert between - started < 0.2 <= time.monotonic() - between
+    assert waits == [0.2]
 
 
 def test_above_the_rate_limit_it_is_a_429_until_the_window_ends(
-    trio: StubClerk,
+    trio: StubClerk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Retry-After is what is left of the window, in whole seconds."""
+    now = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("local.stub_clerk.faults.time", clock)
     trio.rate_limit, trio.rate_limit_window_s = 2, 30
-    answers = [get(trio) for _ in range(3)]
-    assert [answer.status for answer in answers] == [200, 200, 429]
-    assert 20 <= int(answers[2].headers["Retry-After"]) <= 30
-    trio._faults._window_ends = 0
+    assert [get(trio).status for _ in range(2)] == [200, 200]
+    now += 9.5
+    refused = get(trio)
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "21")
+    now += 20.5
     assert get(trio).status == 200
 
 

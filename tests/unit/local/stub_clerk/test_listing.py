@@ -151,11 +151,12 @@ def test_asking_by_email_finds_secondary_addresses_too(stub: StubClerk) -> None:
 def test_further_filters_select(stub: StubClerk) -> None:
     """`banned`, `query` and the times of sign-in and activity, in listing and count."""
     ann = stub.create_user(first_name="Ann", banned=True, last_sign_in_at=5000)["id"]
-    bob = stub.create_user(username="bobby", last_active_at=7000)["id"]
+    # A dot is in no id, and ids are searched too.
+    bob = stub.create_user(username="bob.by", last_active_at=7000)["id"]
     for query, expected in {
         "banned=true": [ann],
         "banned=false": [bob],
-        "query=BOB": [bob],
+        "query=BOB.": [bob],
         "last_sign_in_at_after=4999": [ann],
         "last_sign_in_at_before=5000": [],
         "last_active_at_before=7001": [bob],

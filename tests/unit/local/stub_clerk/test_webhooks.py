@@ -3,8 +3,11 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from svix.webhooks import Webhook, WebhookVerificationError
 from local.stub_clerk.stub import StubClerk
 from local.stub_clerk.webhooks.deliveries import Delivery
 from tests.openapi import assert_event, needs_specifications
+from tests.terminal import eventually
 
 
 class Endpoint(ThreadingHTTPServer):
@@ -27,6 +31,8 @@ class Endpoint(ThreadingHTTPServer):
         self.hangs = threading.Event()
         self.hangs_in_the_middle = threading.Event()
         self.released = threading.Event()
+        self.meanwhile: Callable[[], object] = lambda: None
+        """Called before each answer."""
         self.url = f"http://127.0.0.1:{self.server_address[1]}/api/webhooks/clerk"
 
 
@@ -36,15 +42,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((dict(self.headers.items()), body))
+        self.server.meanwhile()
         if self.server.hangs.is_set():
-            self.server.released.wait(10)
+            self.server.released.wait(120)
         status = self.server.statuses.pop(0) if self.server.statuses else 200
         self.send_response(status)
         hangs_in_the_middle = self.server.hangs_in_the_middle.is_set()
         self.send_header("Content-Length", "9" if hangs_in_the_middle else "0")
         self.end_headers()
         if hangs_in_the_middle:
-            self.server.released.wait(10)
+            self.server.released.wait(120)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -76,7 +83,7 @@ def test_each_change_sends_an_event_as_clerk_words_it(stub: StubClerk) -> None:
     user = stub.create_user(email="a@example.com", external_id="crm-1")
     updated = stub.update_user(user["id"], first_name="Ann")
     stub.delete_user(user["id"])
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     events: list[dict[str, Any]] = [delivery.event for delivery in stub.deliveries]
     for event in events:
         assert_event(event)
@@ -105,7 +112,7 @@ def test_what_happens_behind_our_back_sends_nothing(
     stub.delete_user(user_id, notify=False)
     stub.webhook_url = None
     stub.create_user()
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     assert stub.deliveries == []
     assert endpoint.received == []
 
@@ -113,7 +120,7 @@ def test_what_happens_behind_our_back_sends_nothing(
 def test_a_delivery_verifies_with_svix(stub: StubClerk, endpoint: Endpoint) -> None:
     """The endpoint gets the body that was signed, byte for byte, in UTF-8."""
     stub.create_user(first_name="Žofie")
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     headers, body = endpoint.received[0]
     Webhook(stub.webhook_signing_secret).verify(body, headers)
     assert "Žofie".encode() in body
@@ -128,7 +135,7 @@ def test_a_failed_attempt_is_retried_under_the_same_id(
     """A redirect counts as a failure too; no retry comes after a success."""
     endpoint.statuses = [500, 302, 204]
     stub.create_user()
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     (delivery,) = stub.deliveries
     assert [attempt.status for attempt in delivery.attempts] == [500, 302, 204]
     assert [attempt.succeeded for attempt in delivery.attempts] == [False, False, True]
@@ -142,15 +149,15 @@ def test_a_failed_attempt_is_retried_under_the_same_id(
 def test_each_attempt_is_signed_anew(stub: StubClerk, endpoint: Endpoint) -> None:
     """With the secret and the time of the attempt, while the body stays the same."""
     endpoint.statuses = [500]
-    stub.sender.time_scale = 0.04
+    old, new = stub.webhook_signing_secret, "whsec_bmV3IHNlY3JldCBvZiB0aGUgdGVzdA=="
+    endpoint.meanwhile = lambda: setattr(stub, "webhook_signing_secret", new)
     stub.create_user()
-    assert not stub.wait_for_deliveries(timeout=0.1)
-    stub.webhook_signing_secret = "whsec_bmV3IHNlY3JldCBvZiB0aGUgdGVzdA=="
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     (first, body), (second, same_body) = endpoint.received
     assert int(second["svix-timestamp"]) >= int(first["svix-timestamp"])
     assert body == same_body
-    Webhook(stub.webhook_signing_secret).verify(body, second)
+    Webhook(old).verify(body, first)
+    Webhook(new).verify(body, second)
 
 
 def test_after_eight_attempts_svix_gives_up(
@@ -160,30 +167,45 @@ def test_after_eight_attempts_svix_gives_up(
     endpoint.statuses = [503] * 9
     stub.sender.time_scale = 0.000_001
     stub.create_user()
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     (delivery,) = stub.deliveries
     assert delivery.given_up
     assert not delivery.delivered
     assert len(delivery.attempts) == len(endpoint.received) == 8
 
 
-def test_the_waits_follow_svixs_schedule(stub: StubClerk, endpoint: Endpoint) -> None:
+def test_the_waits_follow_svixs_schedule(
+    stub: StubClerk, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At once, then after 5 s and 5 min, times the scale."""
+    now = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("local.stub_clerk.deliveries.time", clock)
     endpoint.statuses = [500, 500]
-    stub.sender.time_scale = 0.001
+    stub.sender.time_scale = 0.1
     stub.create_user()
-    assert stub.wait_for_deliveries()
-    first, second, third = (a.at_ms for a in stub.deliveries[0].attempts)
-    assert 4 <= second - first < 150
-    assert 299 <= third - second < 600
+    waits: list[float] = []
+
+    def has_failed(times: int) -> bool:
+        made = len(stub.deliveries[0].attempts)
+        return (made, len(stub.sender._due)) == (times, 1)
+
+    for times in (1, 2):
+        assert eventually(partial(has_failed, times))
+        with stub.sender._changed:
+            waits.append(stub.sender._due[0][0] - now)
+            now += waits[-1]
+            stub.sender._changed.notify_all()
+    assert stub.wait_for_deliveries(30)
+    assert waits == [pytest.approx(0.5), pytest.approx(30)]
 
 
 def test_a_message_can_be_replayed(stub: StubClerk, endpoint: Endpoint) -> None:
     """As by hand in Svix's dashboard: the same id and body once more."""
     stub.create_user()
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     stub.replay(stub.deliveries[0])
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     first, again = endpoint.received
     assert first[1] == again[1]
     assert first[0]["svix-id"] == again[0]["svix-id"]
@@ -196,7 +218,7 @@ def test_any_event_can_be_sent(stub: StubClerk, endpoint: Endpoint) -> None:
     stub.send_event(stub.event("user.updated", user, timestamp_ms=1000))
     stub.send_event(stub.event("user.deleted", "user_nobody"), message_id="msg_x")
     stub.send_event({"type": "waitlist.invented", "data": {}})
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     sent = {headers["svix-id"]: json.loads(body) for headers, body in endpoint.received}
     assert len(sent) == 3
     assert sent["msg_x"]["data"]["id"] == "user_nobody"
@@ -233,31 +255,42 @@ def test_an_endpoint_that_is_down_is_a_failed_attempt(stub: StubClerk) -> None:
     stub.sender.time_scale = 0.02
     stub.create_user()
     delivery = stub.deliveries[0]
-    assert not stub.wait_for_deliveries(timeout=0.05)
+    assert eventually(lambda: bool(delivery.attempts))
     assert delivery.attempts[0].status is None
     assert delivery.attempts[0].error
     stub.webhook_url = up
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     assert delivery.delivered
 
 
 @pytest.mark.parametrize("how", ["hangs", "hangs_in_the_middle"])
 def test_closing_does_not_wait_for_a_hanging_endpoint(
-    endpoint: Endpoint, how: str
+    endpoint: Endpoint, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor for retries that are due in five minutes."""
+    # Neither the endpoint nor the sender gives up before the test does.
+    monkeypatch.setattr("local.stub_clerk.deliveries._TIMEOUT_S", 120.0)
+    read, reads_a_body = HTTPResponse.read, threading.Event()
+
+    def note(response: HTTPResponse, amount: int | None = None) -> bytes:
+        reads_a_body.set()
+        return read(response, amount)
+
+    monkeypatch.setattr(HTTPResponse, "read", note)
     getattr(endpoint, how).set()
     stub = StubClerk(webhook_url=endpoint.url).start()
     stub.create_user()
-    deadline = time.monotonic() + 5
-    while not endpoint.received and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert endpoint.received
-    time.sleep(0.05)  # until the beginning of the answer has been read
-    started = time.monotonic()
-    stub.close()
-    assert time.monotonic() - started < 1
-    assert not any("svix" in thread.name for thread in threading.enumerate())
+    assert eventually(lambda: bool(endpoint.received))
+    if how == "hangs_in_the_middle":
+        assert reads_a_body.wait(60)
+    closing = threading.Thread(target=stub.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive()
+    assert eventually(
+        lambda: not any("svix" in thread.name for thread in threading.enumerate())
+    )
+    assert not endpoint.released.is_set()
     assert isinstance(stub.deliveries[0], Delivery)
 
 
@@ -274,11 +307,10 @@ def test_what_is_held_back_is_sent_in_turn_when_released(
     assert endpoint.received == []
     stub.replay(stub.deliveries[4])
     changes = stub.sender.changes
-    while not endpoint.received:
-        time.sleep(0.005)
+    assert eventually(lambda: bool(endpoint.received))
     stub.sender.release(newest_first=newest_first)
     stub.create_user(first_name="later")
-    assert stub.wait_for_deliveries()
+    assert stub.wait_for_deliveries(30)
     names = [json.loads(body)["data"]["first_name"] for _, body in endpoint.received]
     rest = list("012356789")
     assert names[0] == "4"

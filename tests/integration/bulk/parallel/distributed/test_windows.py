@@ -31,7 +31,10 @@ def deleted(report: JSON, connection: psycopg.Connection, orphan: str) -> bool:
     return bool(report["deleted"])
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     ages=st.lists(st.integers(0, 10**11), max_size=30),
     moment=st.integers(0, 10**11),

@@ -11,8 +11,8 @@ import pytest
 import urllib3
 
 from local.stub_clerk.stub import StubClerk
+from tests.doors import NOBODY_LISTENS
 from tests.integration.local.cli.doctor.examining import Doctor
-from tests.terminal import free_port
 
 
 def test_the_key_tells_which_kind_of_instance_it_is(
@@ -61,7 +61,7 @@ def test_a_key_of_another_kind_than_its_instance_is_wrong(doctor: Doctor) -> Non
 
 def test_clerk_that_is_away_is_told_once(doctor: Doctor) -> None:
     """Whatever needs its answer waits for it."""
-    examined = doctor(CLERK_API_URL=f"http://127.0.0.1:{free_port()}")
+    examined = doctor(CLERK_API_URL=NOBODY_LISTENS)
     assert examined.wrong == {"secret key"}
     assert "Clerk cannot be asked" in examined.one("secret key")[1]
     assert examined.level("clock of Clerk") == "skipped"

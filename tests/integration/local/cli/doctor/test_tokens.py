@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from local.stub_clerk.stub import StubClerk
+from tests.doors import NOBODY_LISTENS
 from tests.integration.functions.webhook.door import OTHER_SECRET
 from tests.integration.local.cli.doctor.examining import Doctor
-from tests.terminal import free_port
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_an_issuer_that_does_not_answer_is_wrong_unless_its_key_is_set(
     doctor: Doctor, stub: StubClerk
 ) -> None:
     """With CLERK_JWT_KEY nobody asks it."""
-    away = f"http://127.0.0.1:{free_port()}"
+    away = NOBODY_LISTENS
     level, message = doctor(CLERK_ISSUER=away).one("issuer")
     assert level == "wrong"
     assert "The issuer's keys cannot be fetched" in message
