@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from local.stub_clerk.stub import StubClerk
-from tests.integration.local.cli.doctor.examining import Doctor
-from tests.integration.local.cli.doctor.remote import Remote, far_away
+from tests.integration.local.doctor.examining import Doctor
+from tests.integration.local.doctor.remote import Remote, far_away
 from tests.integration.postgres.test_tls import certificate
 
 __all__ = ["certificate"]

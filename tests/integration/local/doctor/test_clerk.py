@@ -12,7 +12,7 @@ import urllib3
 
 from local.stub_clerk.stub import StubClerk
 from tests.doors import NOBODY_LISTENS
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 
 
 def test_the_key_tells_which_kind_of_instance_it_is(

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from local.doctor.foreign_keys import cascading
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 
 pytestmark = pytest.mark.alters_schema
 

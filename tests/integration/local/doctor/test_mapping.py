@@ -9,7 +9,7 @@ import pytest
 
 from local.stub_clerk.stub import StubClerk
 from tests.applications import TABLES
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 from tests.terminal import clerksync_here
 
 pytestmark = pytest.mark.alters_schema

@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.doors import assert_tells_nothing_private
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 from tests.terminal import clerksync_here
 
 pytestmark = pytest.mark.alters_schema

@@ -6,8 +6,8 @@ from psycopg.conninfo import make_conninfo
 
 from local.doctor.database import version_verdict
 from tests.doors import UNREACHABLE
-from tests.integration.local.cli.doctor.examining import Doctor
-from tests.integration.local.cli.doctor.remote import Remote
+from tests.integration.local.doctor.examining import Doctor
+from tests.integration.local.doctor.remote import Remote
 from tests.integration.postgres.test_database import server_that_refuses
 
 # Functions of these names stand before Postgres's own.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 from tests.secrets import kept_secret
 
 # clerksync_here clears what moto has set.

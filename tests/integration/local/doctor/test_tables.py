@@ -7,7 +7,7 @@ from clerksync.mapping.file import DEFAULT
 from clerksync.write.sql_functions import build
 from local.stub_clerk.faults import Fault
 from local.stub_clerk.stub import StubClerk
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 from tests.terminal import clerksync_here
 
 UPSERT, *_ = build(DEFAULT, "public").functions

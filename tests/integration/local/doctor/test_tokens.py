@@ -7,7 +7,7 @@ import pytest
 from local.stub_clerk.stub import StubClerk
 from tests.doors import NOBODY_LISTENS
 from tests.integration.functions.webhook.door import OTHER_SECRET
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 
 
 @pytest.fixture

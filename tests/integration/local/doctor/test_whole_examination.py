@@ -10,7 +10,7 @@ import pytest
 from local.doctor.checks import CHECKS
 from local.stub_clerk.stub import StubClerk
 from tests.doors import UNREACHABLE
-from tests.integration.local.cli.doctor.examining import Doctor
+from tests.integration.local.doctor.examining import Doctor
 from tests.terminal import clerksync, clerksync_here, clerksync_on_a_terminal
 
 ESCAPE = "\x1b"

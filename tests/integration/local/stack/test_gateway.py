@@ -16,7 +16,7 @@ from local.stack.functions import routes
 from local.stack.gateway import Gateway
 from tests.terminal import eventually
 
-SAMPLE = Path(__file__).parents[3] / "events" / "user_created.json"
+SAMPLE = Path(__file__).parents[4] / "events" / "user_created.json"
 ORIGIN = "http://localhost:5173"
 
 

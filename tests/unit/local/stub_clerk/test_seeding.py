@@ -64,7 +64,7 @@ def test_faker_is_asked_for_a_few_hundred_names_and_not_for_each_user(
             last_name=lambda: draw("last_name"),
         )
 
-    monkeypatch.setattr("local.stub_clerk.people.Faker", counted)
+    monkeypatch.setattr("local.stub_clerk.users.people.Faker", counted)
     seed = 987_654  # of which no other test has drawn the names
     for _ in range(2):
         assert StubClerk(users=1_000, seed=seed).count == 1_000

@@ -180,7 +180,7 @@ def test_the_waits_follow_svixs_schedule(
     """At once, then after 5 s and 5 min, times the scale."""
     now = 1000.0
     clock = SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr("local.stub_clerk.deliveries.time", clock)
+    monkeypatch.setattr("local.stub_clerk.webhooks.deliveries.time", clock)
     endpoint.statuses = [500, 500]
     stub.sender.time_scale = 0.1
     stub.create_user()
@@ -269,7 +269,7 @@ def test_closing_does_not_wait_for_a_hanging_endpoint(
 ) -> None:
     """Nor for retries that are due in five minutes."""
     # Neither the endpoint nor the sender gives up before the test does.
-    monkeypatch.setattr("local.stub_clerk.deliveries._TIMEOUT_S", 120.0)
+    monkeypatch.setattr("local.stub_clerk.webhooks.deliveries._TIMEOUT_S", 120.0)
     read, reads_a_body = HTTPResponse.read, threading.Event()
 
     def note(response: HTTPResponse, amount: int | None = None) -> bytes:
