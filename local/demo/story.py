@@ -80,6 +80,12 @@ def _interrupts_noted() -> Iterator[threading.Event]:
         signal.signal(kind, interrupt)
     try:
         yield noted
+    except Exception as error:
+        # pydantic, for example, turns one into an error of its own while it makes a
+        # model.
+        if noted.is_set():
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for kind in raising:
             signal.signal(kind, signal.default_int_handler)

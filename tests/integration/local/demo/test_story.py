@@ -111,6 +111,23 @@ def test_an_interrupt_that_is_lost_ends_the_demo_after_the_step(
     assert "2. " not in console.file.getvalue()
 
 
+@pytest.mark.usefixtures("own_process")
+def test_an_interrupt_that_a_library_turns_into_its_own_error_is_still_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pydantic does so while it makes a model: importing a function makes many."""
+
+    def disguise(_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as interrupt:
+            raise ValueError("error building the model") from interrupt
+
+    monkeypatch.setattr("local.demo.story.first_sync", disguise)
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(Console(file=io.StringIO(), width=100))
+
+
 def test_ctrl_c_in_mid_demo_ends_all_it_started(
     tmp_path: Path, temporary: Path
 ) -> None:
