@@ -7,7 +7,7 @@ import sys
 import typer
 
 from clerksync.observability import logger
-from local.commands import calling, looking, rate_limits, seeding, serving, syncing
+from local.commands import inspect, invoke, rate_limits, seed, serve, sync
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,19 +16,19 @@ app = typer.Typer(
     help="Keep a Postgres users table equal to Clerk.",
 )
 for command in (
-    syncing.migrate,
-    syncing.sync,
-    syncing.cleanup,
-    syncing.sync_user,
+    sync.migrate,
+    sync.sync,
+    sync.cleanup,
+    sync.sync_user,
     rate_limits.tier,
     rate_limits.rate_limit,
-    looking.status,
-    looking.doctor,
-    seeding.seed,
-    calling.invoke,
-    calling.sign,
-    serving.demo,
-    serving.dev,
+    inspect.status,
+    inspect.doctor,
+    seed.seed,
+    invoke.invoke,
+    invoke.sign,
+    serve.demo,
+    serve.dev,
 ):
     app.command()(command)
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from local.commands.acting import database, err, out, stack
+from local.commands.context import database, err, out, stack
 from local.doctor.checks import CHECKS
 from local.doctor.examination import examine
-from local.doctor.show import show_findings, show_summary
+from local.doctor.output import show_findings, show_summary
 from local.doctor.subject import Subject
 from local.progress import shown_progress
 from local.stack.target import has_own_settings, load_dotenv

@@ -9,7 +9,7 @@ import typer
 
 from clerksync.errors import ClerksyncError, MissingSettingError
 from clerksync.settings.environment import Settings
-from local.commands.acting import err, errors, fail, stack
+from local.commands.context import err, errors, fail, stack
 from local.stack.functions import MODULES, handler, load_event, ready, signed
 from local.stack.target import has_own_settings, load_dotenv
 from local.stub_clerk.stub import StubClerk

@@ -14,7 +14,7 @@ from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 from clerksync.write.rate_limits import Decision, consume
 from clerksync.write.user_table import UserTable
-from local.commands.acting import (
+from local.commands.context import (
     ClerkId,
     check_id,
     database,

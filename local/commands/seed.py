@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from clerksync.settings.environment import Settings
-from local.commands.acting import errors, fail, out
+from local.commands.context import errors, fail, out
 from local.progress import shown_progress
 from local.seeding import seed_users
 from local.stack.target import (

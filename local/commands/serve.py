@@ -2,7 +2,7 @@
 
 import typer
 
-from local.commands.acting import errors, out
+from local.commands.context import errors, out
 from local.demo.story import run_demo
 from local.dev import run_dev
 from local.stack.target import load_dotenv

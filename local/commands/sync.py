@@ -13,7 +13,7 @@ from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
 from clerksync.schema.migrate import migrate as apply_migrations
 from clerksync.settings.clerk_client import clerk_client
-from local.commands.acting import (
+from local.commands.context import (
     ClerkId,
     check_id,
     database,

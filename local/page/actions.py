@@ -13,7 +13,7 @@ from clerksync.errors import ClerksyncError
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 from clerksync.write.identifiers import identifiers
-from local.page.door import Answer, Event, as_json, refused
+from local.page.access import Answer, Event, as_json, refused
 from local.stack.functions import MODULES
 from local.stub_clerk.errors import ClerkError
 from local.stub_clerk.stub import StubClerk

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from clerksync.settings.environment import Settings
-from local.page.acting import Actions
-from local.page.door import Answer, Event, guarded, refused
-from local.page.reading import Reading
+from local.page.access import Answer, Event, guarded, refused
+from local.page.actions import Actions
 from local.page.self_syncs import SelfSyncs
+from local.page.state import Reading
 from local.stack.gateway import Routes
 from local.stub_clerk.stub import StubClerk
 

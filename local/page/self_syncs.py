@@ -6,7 +6,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
-from local.page.door import Answer, Event
+from local.page.access import Answer, Event
 from local.stack.gateway import Handler, Routes
 
 _PATHS: Final = ("/api/users/sync", "/api/user/sync")

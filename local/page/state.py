@@ -21,7 +21,7 @@ from clerksync.errors import ClerksyncError
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from local.page.door import Answer, Event, as_json, refused
+from local.page.access import Answer, Event, as_json, refused
 from local.page.self_syncs import SelfSyncs
 from local.page.tables import Tables
 from local.page.users import beside_each_other, compared
