@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from clerksync.errors import InvalidSettingError
+from clerksync.mapping.line_numbers import KeyPath, Lines, innermost, lines_of
 from clerksync.mapping.problems import problems, type_of
 from clerksync.mapping.table import (
     Column,
@@ -26,7 +27,6 @@ from clerksync.mapping.table import (
     OwnId,
     TableMapping,
 )
-from clerksync.mapping.toml_lines import KeyPath, Lines, innermost, lines_of
 
 FOLDER: Final = resources.files("clerksync.mapping") / "presets"
 

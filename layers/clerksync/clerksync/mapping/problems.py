@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from clerksync.clerk.user import FURTHER_FIELDS
+from clerksync.mapping.line_numbers import KeyPath
 from clerksync.mapping.table import Column, ColumnType, Companion, TableMapping
-from clerksync.mapping.toml_lines import KeyPath
 
 _METADATA: Final = frozenset({"public_metadata", "private_metadata", "unsafe_metadata"})
 _TYPES: Final[dict[str, ColumnType]] = {

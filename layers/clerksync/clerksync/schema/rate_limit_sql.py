@@ -14,19 +14,13 @@ from psycopg import sql
 from clerksync.errors import TableMisfitError
 from clerksync.mapping.table import TableMapping
 from clerksync.schema.table_fit import Misfit
+from clerksync.schema.tiers import fill_tiers
 from clerksync.write.identifiers import identifiers
 from clerksync.write.rate_limits import FUNCTION
 
 _MADE_BY_US: LiteralString = "Made by clerksync migrate, which overwrites it."
 SCRIPT: Final = "0003_tiers.sql"
 """Applied where there are rate limits."""
-# A minute's worth at once, and 1, 5, 20 or 100 a second for ever.
-_TO_START_WITH: Final = {
-    "FREE": (60, 1),
-    "PRO": (300, 5),
-    "MAXX": (1200, 20),
-    "ENTERPRISE": (6000, 100),
-}
 _COLUMNS: Final = {
     "tiers": ("name", "capacity", "refill_per_second"),
     "rate_limits": ("user_id", "tokens", "refilled_at"),
@@ -172,7 +166,7 @@ def install(
     there with the numbers of FREE. Raises TableMisfitError when the application has a
     function by that name.
     """
-    _fill_tiers(connection, schema, default_tier)
+    fill_tiers(connection, schema, default_tier)
     found = _installed(connection, schema)
     if found == _body(mapping, schema, default_tier):
         return
@@ -215,21 +209,6 @@ def _installed(connection: psycopg.Connection, schema: str) -> str | None:
         [_signature(schema)],
     ).fetchone()
     return None if found is None else str(found[0])
-
-
-def _fill_tiers(connection: psycopg.Connection, schema: str, default_tier: str) -> None:
-    tiers = sql.Identifier(schema, "tiers")
-    some = sql.SQL("SELECT FROM {} LIMIT 1").format(tiers)
-    wanted = {default_tier: _TO_START_WITH["FREE"]}
-    if connection.execute(some).fetchone() is None:
-        wanted |= _TO_START_WITH
-    connection.cursor().executemany(
-        sql.SQL(
-            "INSERT INTO {} (name, capacity, refill_per_second) VALUES (%s, %s, %s)"
-            " ON CONFLICT DO NOTHING"
-        ).format(tiers),
-        [(name, *numbers) for name, numbers in wanted.items()],
-    )
 
 
 def _body(mapping: TableMapping, schema: str, default_tier: str) -> str:
