@@ -40,4 +40,4 @@ def kept_secret(
 
 def may_be_read_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the pause between two looks at one secret."""
-    monkeypatch.setattr("clerksync.settings.secret._LEAST_SECONDS", 0)
+    monkeypatch.setattr("clerksync.settings.secret_cache._LEAST_SECONDS", 0)

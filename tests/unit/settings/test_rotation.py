@@ -22,7 +22,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("clerksync.settings.secret.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr(
+        "clerksync.settings.secret_cache.time.monotonic", lambda: clock.now
+    )
     return clock
 
 

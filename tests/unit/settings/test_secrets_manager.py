@@ -116,7 +116,7 @@ def test_the_secret_is_read_once_in_five_minutes(
 ) -> None:
     """A rotated value is used soon, and a warm function does not ask each time."""
     now = 1000.0
-    monkeypatch.setattr("clerksync.settings.secret.time.monotonic", lambda: now)
+    monkeypatch.setattr("clerksync.settings.secret_cache.time.monotonic", lambda: now)
     secrets_manager.keep("clerksync", '{"CLERK_SECRET_KEY": "one"}')
     assert settings.clerk_secret_key == "one"
     secrets_manager.keep("clerksync", '{"CLERK_SECRET_KEY": "two"}')
@@ -164,5 +164,5 @@ def test_without_a_named_secret_nobody_is_asked(
     def refuse(*_: str, **__: str) -> str:
         raise AssertionError("Secrets Manager was asked")
 
-    monkeypatch.setattr("clerksync.settings.secret.read_secret", refuse)
+    monkeypatch.setattr("clerksync.settings.secret_cache.read_secret", refuse)
     read(settings)

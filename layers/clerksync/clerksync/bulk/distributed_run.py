@@ -14,10 +14,10 @@ from typing import Any, Literal
 from clerksync.bulk.distributed_windows import plan_windows
 from clerksync.bulk.instance import KeyOwner, accept_instance, check_instance
 from clerksync.bulk.job import CLERK_ERRORS, Job, Setup
-from clerksync.bulk.record import Record
 from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import judge_and_sweep
+from clerksync.bulk.run_end import Record
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.shared_run import Part, Planned, SharedRun
 from clerksync.bulk.walk import walk_windows

@@ -15,10 +15,10 @@ from clerksync.bulk.instance import accept_instance
 from clerksync.bulk.job import Job, Progress, Setup, ignore
 from clerksync.bulk.one_user import sync_one_user
 from clerksync.bulk.orphan_sweep import sweep
-from clerksync.bulk.plan import plan_walk
-from clerksync.bulk.record import Record
+from clerksync.bulk.plan_or_resume import plan_walk
 from clerksync.bulk.report import Report, ms_since
 from clerksync.bulk.request import BulkSyncRequest
+from clerksync.bulk.run_end import Record
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.walk import Walked, walk_changes, walk_windows
 from clerksync.clerk.api import ClerkApi

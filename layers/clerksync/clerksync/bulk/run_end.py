@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from clerksync.bulk.job import CLERK_ERRORS, Job
-from clerksync.bulk.plan import Walk
+from clerksync.bulk.plan_or_resume import Walk
 from clerksync.bulk.report import Counts, Report, ms_since
 from clerksync.bulk.run_ledger import Run
 from clerksync.errors import OutOfTimeError, RefusedError

@@ -16,7 +16,7 @@ from clerksync.errors import InvalidSettingError, MissingSettingError
 from clerksync.mapping.file import load
 from clerksync.mapping.table import TableMapping
 from clerksync.settings.database_url import without_other_drivers_parameters
-from clerksync.settings.secret import Secret
+from clerksync.settings.secret_cache import Secret
 
 _SETTINGS_ID: Final = "CLERKSYNC_SECRET_ID"
 _DATABASE_ID: Final = "CLERKSYNC_DATABASE_SECRET_ID"
