@@ -9,6 +9,7 @@ from clerksync.bulk.distributed_run import DistributedRun
 from clerksync.bulk.job import Progress, ignore
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
+from clerksync.bulk.run_end import log_run
 from clerksync.clerk.retry import BULK
 from clerksync.doors.next_run import start_next_run
 from clerksync.doors.step_functions import take_step
@@ -18,7 +19,6 @@ from clerksync.observability import (
     describe,
     flush_metrics,
     logger,
-    tell_run,
 )
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
@@ -75,7 +75,7 @@ def handler(
         raise BulkSyncFailedError(f"{type(error).__name__}, see the log.") from None
     else:
         as_json = report.as_json()
-        tell_run(as_json)
+        log_run(as_json)
         if request.unattended and report.status in {"failed", "refused"}:
             raise BulkSyncFailedError(f"Run {report.run_id}: {report.reason}")
         return as_json

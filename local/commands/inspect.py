@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from local.commands.context import database, err, out, stack
+from local.doctor.check_runner import examine
 from local.doctor.checks import CHECKS
-from local.doctor.examination import examine
 from local.doctor.output import show_findings, show_summary
 from local.doctor.subject import Subject
 from local.progress import shown_progress

@@ -11,7 +11,7 @@ from local.doctor import (
     tables,
     tokens,
 )
-from local.doctor.examination import Check
+from local.doctor.check_runner import Check
 
 _TABLES: Final = ("mapping", "database", "rights")
 

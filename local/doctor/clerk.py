@@ -7,8 +7,8 @@ from typing import Final
 import urllib3
 
 from clerksync.clerk.api import PAGE_LIMIT
+from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.clocks import compared
-from local.doctor.examination import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
 
 _KINDS: Final = {"sk_test_": "development", "sk_live_": "production"}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from local.doctor.examination import Verdict, ok, warning, wrong
+from local.doctor.check_runner import Verdict, ok, warning, wrong
 
 # Session tokens are taken for 5 s more than they say; the rest is for webhooks.
 _WARNING_SECONDS: Final = 5

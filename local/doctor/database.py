@@ -7,8 +7,8 @@ import psycopg
 from psycopg import sql
 
 from clerksync.postgres.tls import is_here
+from local.doctor.check_runner import Verdict, Verdicts, ok, warning, wrong
 from local.doctor.clocks import compared
-from local.doctor.examination import Verdict, Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
 
 _OLDEST: Final = 15

@@ -3,7 +3,7 @@
 import re
 from typing import Final, LiteralString
 
-from local.doctor.examination import Verdicts, ok, warning
+from local.doctor.check_runner import Verdicts, ok, warning
 from local.doctor.subject import Subject
 
 # A cascade deletes rows that others may hold in turn.

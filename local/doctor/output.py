@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from local.doctor.check_runner import Finding, Level
 from local.doctor.checks import CHECKS
-from local.doctor.examination import Finding, Level
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "wrong": "red", "skipped": "dim"}
 _LEVEL_WIDTH: Final = max(map(len, _COLOURS))

@@ -5,7 +5,7 @@ from typing import Final, LiteralString
 from clerksync.errors import InvalidSettingError
 from clerksync.write.rate_limits import FUNCTION
 from clerksync.write.sql_functions import build
-from local.doctor.examination import Verdicts, ok, warning, wrong
+from local.doctor.check_runner import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
 
 _ROLE: Final = "The role of DATABASE_URL"

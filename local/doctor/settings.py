@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from clerksync.errors import ClerksyncError
 from clerksync.settings.environment import Settings
-from local.doctor.examination import Verdicts, ok, warning, wrong
+from local.doctor.check_runner import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
 
 _PROPERTIES: Final = [n for n, v in vars(Settings).items() if isinstance(v, property)]

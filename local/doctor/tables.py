@@ -12,7 +12,7 @@ from clerksync.schema import rate_limit_sql
 from clerksync.schema.migrate import TARGET_TABLE, all_scripts, scripts_of
 from clerksync.schema.table_fit import Misfit, misfits
 from clerksync.write.sql_functions import build
-from local.doctor.examination import Verdicts, ok, skipped, warning, wrong
+from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
 from local.progress import span
 

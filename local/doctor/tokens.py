@@ -11,7 +11,7 @@ from clerksync.errors import (
     ClerkUnavailableError,
     MissingSettingError,
 )
-from local.doctor.examination import NEEDED_BY, Verdicts, ok, warning, wrong
+from local.doctor.check_runner import NEEDED_BY, Verdicts, ok, warning, wrong
 from local.doctor.settings import is_web_address
 from local.doctor.subject import Subject
 

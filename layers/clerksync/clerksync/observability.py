@@ -2,7 +2,6 @@
 
 import os
 import traceback
-from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
@@ -26,8 +25,6 @@ _AT_DATABASE: Final = (
 )
 # Of one delivery, and of one run: every line that belongs to it has it.
 _IDS: Final = frozenset({"svix_id", "run_id"})
-# Modes that find what webhooks missed. The others are asked for by a person.
-_SCHEDULED: Final = frozenset({"full", "incremental"})
 
 # Lambda's own filter takes a line whose timestamp it cannot read for INFO.
 logger: Final = Logger(service=_SERVICE, use_rfc3339=True)
@@ -50,31 +47,6 @@ def count_failure(error: BaseException) -> None:
     if isinstance(error, DeletionBlockedError):
         count("DeletionsBlocked")
         metrics.add_metadata(key="blocked_by", value=error.obstacle)
-
-
-def tell_run(report: Mapping[str, Any]) -> None:
-    """How a bulk run ended, for the log and for the metrics."""
-    log = logger.info if report["status"] == "completed" else logger.error
-    log("bulk sync ended", report=report)
-    count_run(report)
-
-
-def count_run(report: Mapping[str, Any]) -> None:
-    """The numbers of a bulk run as BulkSyncCreated and so on; how it ended, as
-    BulkSyncRunCompleted and so on. Of the runs of schedules, full and incremental, also
-    what they put right, as BulkSyncDrift, and that a full one completed, as
-    BulkSyncFullRunCompleted; neither of dry runs."""
-    count(f"BulkSyncRun{report['status'].title()}")
-    if report["mode"] in _SCHEDULED and not report["dry_run"]:
-        drift = report["created"] + report["updated"] + report["deleted"]
-        count("BulkSyncDrift", drift)
-        if report["mode"] == "full" and report["status"] == "completed":
-            count("BulkSyncFullRunCompleted")
-    for name, value in report.items():
-        if type(value) is int:
-            unit = MetricUnit.Milliseconds if name.endswith("_ms") else MetricUnit.Count
-            metric = "".join(w.title() for w in name.removesuffix("_ms").split("_"))
-            metrics.add_metric(name=f"BulkSync{metric}", unit=unit, value=value)
 
 
 def flush_metrics() -> None:

@@ -17,14 +17,14 @@ from clerksync.bulk.job import CLERK_ERRORS, Job, Setup
 from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import judge_and_sweep
-from clerksync.bulk.run_end import Record
+from clerksync.bulk.run_end import Record, log_run
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.shared_run import Part, Planned, SharedRun
 from clerksync.bulk.walk import walk_windows
 from clerksync.bulk.windows import Windows
 from clerksync.clerk.api import ClerkApi
 from clerksync.errors import InvalidPayloadError, OutOfTimeError
-from clerksync.observability import logger, tell_run
+from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 
@@ -177,5 +177,5 @@ def _reasons(parts: Sequence[Part]) -> str:
 
 def _ended(record: Record) -> ReportJson:
     report = record.report.as_json()
-    tell_run(report)
+    log_run(report)
     return report

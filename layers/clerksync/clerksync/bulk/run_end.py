@@ -1,15 +1,20 @@
-"""The record of a run: its report, and its line in the ledger, however the run ends."""
+"""How a run ends: its report, its line in the ledger, the log and the metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
+
+from aws_lambda_powertools.metrics import MetricUnit
 
 from clerksync.bulk.job import CLERK_ERRORS, Job
 from clerksync.bulk.plan_or_resume import Walk
 from clerksync.bulk.report import Counts, Report, ms_since
 from clerksync.bulk.run_ledger import Run
 from clerksync.errors import OutOfTimeError, RefusedError
-from clerksync.observability import logger
+from clerksync.observability import count, logger, metrics
+
+# Modes that find what webhooks missed. The others are asked for by a person.
+_SCHEDULED: Final = frozenset({"full", "incremental"})
 
 
 class Record:
@@ -83,3 +88,28 @@ class Record:
         report.duration_ms = ms_since(self.began)
         run = walk.run if walk else self._run
         job.setup.ledger.finish(run, report.status, report.as_json(), checkpoint)
+
+
+def log_run(report: Mapping[str, Any]) -> None:
+    """How a bulk run ended, for the log and for the metrics."""
+    log = logger.info if report["status"] == "completed" else logger.error
+    log("bulk sync ended", report=report)
+    count_run(report)
+
+
+def count_run(report: Mapping[str, Any]) -> None:
+    """The numbers of a bulk run as BulkSyncCreated and so on; how it ended, as
+    BulkSyncRunCompleted and so on. Of the runs of schedules, full and incremental, also
+    what they put right, as BulkSyncDrift, and that a full one completed, as
+    BulkSyncFullRunCompleted; neither of dry runs."""
+    count(f"BulkSyncRun{report['status'].title()}")
+    if report["mode"] in _SCHEDULED and not report["dry_run"]:
+        drift = report["created"] + report["updated"] + report["deleted"]
+        count("BulkSyncDrift", drift)
+        if report["mode"] == "full" and report["status"] == "completed":
+            count("BulkSyncFullRunCompleted")
+    for name, value in report.items():
+        if type(value) is int:
+            unit = MetricUnit.Milliseconds if name.endswith("_ms") else MetricUnit.Count
+            metric = "".join(w.title() for w in name.removesuffix("_ms").split("_"))
+            metrics.add_metric(name=f"BulkSync{metric}", unit=unit, value=value)

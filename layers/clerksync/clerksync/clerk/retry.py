@@ -1,7 +1,6 @@
 """How long to insist on a response from Clerk, and what a refusal means."""
 
 import json
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Final, TypeVar
 
 import urllib3
 
-from clerksync.clerk.rate_limit import RateLimiter
+from clerksync.clerk.rate_limit import RateLimiter, pause_after_429
 from clerksync.errors import ClerkRequestError, ClerkUnavailableError
 from clerksync.observability import count
 from clerksync.time_limit import seconds_left
@@ -85,7 +84,7 @@ def insist(
 def refusal(response: urllib3.BaseHTTPResponse) -> Exception:
     """What an answer other than 200 means."""
     if response.status == 429:
-        return TryAgainError("too many requests", _retry_after(response))
+        return TryAgainError("too many requests", pause_after_429(response.headers))
     if response.status >= 500:
         return TryAgainError(f"status {response.status}")
     if response.status == 401:
@@ -93,14 +92,6 @@ def refusal(response: urllib3.BaseHTTPResponse) -> Exception:
     else:
         message = f"Clerk answered {response.status} ({_error_code(response)})."
     return ClerkRequestError(message, response.status)
-
-
-def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
-    try:
-        seconds = float(response.headers.get("retry-after", "1"))
-    except ValueError:
-        seconds = 1.0
-    return max(seconds, 0.1) if math.isfinite(seconds) else 1.0
 
 
 def _error_code(response: urllib3.BaseHTTPResponse) -> str:
