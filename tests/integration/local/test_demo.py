@@ -103,7 +103,7 @@ def test_an_interrupt_that_is_lost_ends_the_demo_after_the_step(
         with suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("local.demo.first_sync", lose)
+    monkeypatch.setattr("local.demo.story.first_sync", lose)
     console = Console(file=io.StringIO(), width=100)
     with pytest.raises(KeyboardInterrupt):
         run_demo(console)
