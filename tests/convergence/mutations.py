@@ -273,6 +273,43 @@ OTHERS: Final = (
         why="only where no row may be without an email",
     ),
     Mutant(
+        "a swallowed row counts as written",
+        (
+            Edit(_SQL, "IF unchanged <> 0 THEN", "IF false THEN"),
+            Edit(
+                _SQL,
+                "        IF EXISTS (\n            SELECT FROM (",
+                "        IF false AND EXISTS (\n            SELECT FROM (",
+            ),
+        ),
+        test="tests/integration/write/test_refused_rows.py",
+        why="no table of the simulation has triggers",
+    ),
+    Mutant(
+        "a kept row counts as deleted",
+        (
+            Edit(
+                _DELETION,
+                "    IF EXISTS (\n        SELECT FROM {users} AS u",
+                "    IF false AND EXISTS (\n        SELECT FROM {users} AS u",
+            ),
+        ),
+        test="tests/integration/write/test_refused_rows.py",
+        why="no table of the simulation has triggers",
+    ),
+    Mutant(
+        "a row that is refused costs its batch",
+        (
+            Edit(
+                f"{_LAYER}/write/user_table.py",
+                "run(lambda c: work(c, [], whole))",
+                "raise",
+            ),
+        ),
+        test="tests/integration/write/test_refused_rows.py",
+        why="no table of the simulation refuses rows",
+    ),
+    Mutant(
         "who was skipped is gone without a proof",
         (Edit(_SWEEP, "if clerk_id not in known]", "]"),),
         test="tests/integration/bulk/test_skipped_and_gone.py",

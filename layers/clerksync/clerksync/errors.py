@@ -130,5 +130,16 @@ class DeletionBlockedError(ClerksyncError):
         self.obstacle = obstacle
 
 
+class RowRefusedError(ClerksyncError):
+    """The application's own table swallowed the row of a user."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The row was not written, though nothing objected: a trigger that returns "
+            "NULL, a rule or a policy of the table swallows it. Let the row through, "
+            "or let the trigger raise an error that says why not."
+        )
+
+
 class DatabaseUnreachableError(ClerksyncError):
     """No connection to Postgres."""

@@ -12,6 +12,7 @@ from clerksync.errors import (
     ClerksyncError,
     DatabaseUnreachableError,
     DeletionBlockedError,
+    RowRefusedError,
     SchemaOutdatedError,
 )
 
@@ -21,6 +22,7 @@ _SERVICE: Final = os.environ.get("POWERTOOLS_SERVICE_NAME") or "clerksync"
 _AT_DATABASE: Final = (
     DatabaseUnreachableError,
     DeletionBlockedError,
+    RowRefusedError,
     SchemaOutdatedError,
 )
 # Of one delivery, and of one run: every line that belongs to it has it.

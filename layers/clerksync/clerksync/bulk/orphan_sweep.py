@@ -14,8 +14,8 @@ from clerksync.bulk.run_ledger import Run
 from clerksync.clerk.user import IDS_LIMIT
 from clerksync.errors import RefusedError
 from clerksync.observability import describe, logger
-from clerksync.write.blocked_deletion import BLOCKED, obstacle
 from clerksync.write.companions import restore_companions
+from clerksync.write.refusal import concerns_statement, obstacle
 from clerksync.write.user_table import UserTable
 
 # The listing is hashed once; what is left is few, and looked up one by one. A run that
@@ -110,8 +110,11 @@ def delete_orphans(
     try:
         deleted = job.users.delete(orphans, unless_synced_since=unless_synced_since)
         return Counts(deleted=deleted)
-    except BLOCKED as error:
+    except psycopg.Error as error:
+        if concerns_statement(error):
+            raise
         if len(orphans) == 1:
+            job.users.delete([])  # raises if the statement itself is refused
             logger.error("user not deleted", clerk_id=orphans[0], **describe(error))
             return Counts(deletions_blocked=1, obstacles={obstacle(error)})
         middle = len(orphans) // 2

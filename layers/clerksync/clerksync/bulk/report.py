@@ -11,6 +11,7 @@ from clerksync.write.outcome import Outcome
 Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")
 _OBSTACLES_NAMED: Final = 5
+_FAILURES_NAMED: Final = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Counts:
     """How long the database was busy."""
     prove_ms: int = 0
     """How long Clerk was asked for orphans by ID."""
+    failures: list[str] = field(default_factory=list)
+    """The first users that could not be written: each ID with the reason."""
     obstacles: set[str] = field(default_factory=set)
     """What blocks deletions: tables and constraints."""
 
@@ -49,6 +52,7 @@ class Counts:
             skipped=outcome.skipped,
             deleted=outcome.deleted,
             failed=len(outcome.failed),
+            failures=outcome.failures[:_FAILURES_NAMED],
             email_conflicts=outcome.email_conflicts,
         )
 
@@ -60,6 +64,7 @@ class Counts:
 
     def add(self, other: "Counts") -> None:
         self.obstacles |= other.obstacles
+        self.failures += other.failures[: _FAILURES_NAMED - len(self.failures)]
         for counter in fields(Counts):
             value = getattr(other, counter.name)
             if isinstance(value, int):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,7 @@ from clerksync.mapping.table import (
     Column,
     ColumnType,
     Companion,
+    Deletion,
     Generated,
     OwnId,
     TableMapping,
@@ -58,7 +59,7 @@ class _Table(_Strict):
     created_at: _Name | None = None
     updated_at: _Name | None = None
     deleted_at: _Name | None = None
-    deletion: Literal["hard", "soft"] = "hard"
+    deletion: Deletion = "hard"
     email_unique: bool = True
     email_not_null: bool = False
     rate_limits: bool = False

@@ -69,8 +69,8 @@ def problems(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
         for name in _named_twice(companion):
             where = ("companions", str(number))
             yield where, f'column "{name}" of "{companion.table}" is named twice'
-    if mapping.deletion == "soft":
-        yield from _soft_deletion(mapping)
+    if mapping.deletion != "hard":
+        yield from _kept_rows(mapping)
 
 
 def _of_column(column: Column, mapping: TableMapping) -> Iterator[str]:
@@ -100,9 +100,9 @@ def _named_twice(companion: Companion) -> Iterator[str]:
     yield from sorted({name for name in names if names.count(name) > 1})
 
 
-def _soft_deletion(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
+def _kept_rows(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
     where = ("table", "deletion")
     if mapping.deleted_at is None:
-        yield where, "soft deletion needs a deleted_at column"
-    if mapping.email_not_null:
+        yield where, f"{mapping.deletion} deletion needs a deleted_at column"
+    if mapping.deletion == "soft" and mapping.email_not_null:
         yield where, "soft deletion empties the email, which may not be NULL here"

@@ -19,6 +19,7 @@ ColumnType = Literal[
 """What a column is for us; a timestamp comes as Unix milliseconds, as Clerk's do."""
 Generated = Literal["cuid", "uuid4", "uuid7", "database"]
 """Who makes a table's own id; `database` is a default or a sequence of its own."""
+Deletion = Literal["hard", "soft", "trigger"]
 Constant = str | int | float | bool
 
 
@@ -74,8 +75,9 @@ class TableMapping:
     created_at: str | None = None
     updated_at: str | None = None
     deleted_at: str | None = None
-    deletion: Literal["hard", "soft"] = field(default="hard", compare=False)
-    """How; a table is what it is either way."""
+    deletion: Deletion = field(default="hard", compare=False)
+    """How; a table is what it is either way. `trigger`: the application has a trigger
+    or rule that keeps a deleted row and sets `deleted_at`."""
     email_unique: bool = True
     email_not_null: bool = False
     defaults: Mapping[str, Constant] = field(default_factory=dict, hash=False)
@@ -130,8 +132,6 @@ class TableMapping:
 
 
 @lru_cache
-def _with_deletion(
-    mapping: TableMapping, deletion: Literal["hard", "soft"]
-) -> TableMapping:
+def _with_deletion(mapping: TableMapping, deletion: Deletion) -> TableMapping:
     """Kept, because a mapping keeps what it has once made."""
     return replace(mapping, deletion=deletion)

@@ -73,19 +73,23 @@ class Database:
 
         It is repeated once over a new connection when the old one turns out to be
         dead or read-only, and up to 5 times when it collided with another (SQLSTATE
-        40001, 40P01, 23505). Raises DatabaseUnreachableError, also when Postgres does
-        not answer within the time limit, SchemaOutdatedError, or psycopg.Error.
+        40001, 40P01, 23505); not again if a unique index objects to the same value
+        twice. Raises DatabaseUnreachableError, also when Postgres does not answer
+        within the time limit, SchemaOutdatedError, or psycopg.Error.
         """
         attempt = 0
         reconnected = False
+        violated = None
         while True:
             connection = self._connect()
             try:
                 return work(connection)
-            except _COLLISIONS:
+            except _COLLISIONS as error:
                 attempt += 1
-                if attempt == _MAX_ATTEMPTS:
+                persists = violated is not None and violated == _violated(error)
+                if attempt == _MAX_ATTEMPTS or persists:
                     raise
+                violated = _violated(error)
                 time.sleep(_RANDOM.uniform(0, 0.02 * 2**attempt))
                 continue
             except _NOT_MIGRATED as error:
@@ -146,6 +150,14 @@ class Database:
             self._connection = connect(url, uses_iam=self._uses_iam())
         self._connected_to = url
         return self._connection
+
+
+def _violated(error: psycopg.Error) -> tuple[str | None, str | None] | None:
+    """The constraint and the value, if a unique index objected. Twice the same is no
+    race: whoever held the value had committed the first time."""
+    if not isinstance(error, errors.UniqueViolation):
+        return None
+    return error.diag.constraint_name, error.diag.message_detail
 
 
 def _is_of_a_trigger(error: psycopg.Error) -> bool:

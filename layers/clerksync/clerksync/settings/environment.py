@@ -130,7 +130,9 @@ class Settings:
     @property
     def soft_delete(self) -> bool:
         mapping = self.described_mapping
-        mode = self._text("CLERKSYNC_DELETE_MODE") or mapping.deletion
+        mode = self._text("CLERKSYNC_DELETE_MODE")
+        if mode is None:
+            mode = "hard" if mapping.deletion == "trigger" else mapping.deletion
         if mode not in {"hard", "soft"}:
             raise InvalidSettingError("CLERKSYNC_DELETE_MODE must be hard or soft.")
         if mode == "soft" and (mapping.deleted_at is None or mapping.email_not_null):

@@ -12,6 +12,7 @@ DELETE: LiteralString = """
 #variable_conflict use_column
 DECLARE
     _claimed text[];
+    _live bigint := 0;
 BEGIN
     WITH claims AS (
         INSERT INTO {sync_state} AS s (clerk_id, deleted_at, synced_at)
@@ -26,15 +27,29 @@ BEGIN
         RETURNING s.clerk_id
     )
     SELECT array_agg(clerk_id) INTO _claimed FROM claims;
-    IF _soft THEN
+    IF _deletion = 'soft' THEN
         UPDATE {users} AS u
         SET {forgotten}
         WHERE u.{key} = ANY (_claimed) AND {live};
         GET DIAGNOSTICS deleted = ROW_COUNT;
         {forget_companions}
     ELSE
+        IF _deletion = 'trigger' THEN
+            SELECT count(*) INTO _live
+            FROM {users} AS u WHERE u.{key} = ANY (_claimed) AND {live};
+            {forget_companions}
+        END IF;
         DELETE FROM {users} AS u WHERE u.{key} = ANY (_claimed);
         GET DIAGNOSTICS deleted = ROW_COUNT;
+        deleted := greatest(deleted, _live);
+    END IF;
+    -- A trigger, rule or policy can keep a row without an error. No tombstone may stand
+    -- beside a row that is live: all of this is undone.
+    IF EXISTS (
+        SELECT FROM {users} AS u
+        WHERE u.{key} = ANY (_claimed) AND (_deletion = 'hard' OR {live})
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'CS002', MESSAGE = 'a row is still there';
     END IF;
 END
 """

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+import psycopg
+
 from clerksync.clerk.user import IDS_LIMIT, ClerkUser
 from clerksync.observability import describe, logger
-from clerksync.write.blocked_deletion import BLOCKED
 from clerksync.write.outcome import Outcome
+from clerksync.write.refusal import concerns_statement
 from clerksync.write.rows import RowMaker, StagedRow
 
 Ask = Callable[[Sequence[str]], list[ClerkUser]]
@@ -75,7 +77,9 @@ def _deleted(delete: Delete, gone: Sequence[str], since: datetime) -> int:
     for clerk_id in gone:
         try:
             deleted += delete(clerk_id, since)
-        except BLOCKED as error:
+        except psycopg.Error as error:
+            if concerns_statement(error):
+                raise
             logger.error("user not deleted", clerk_id=clerk_id, **describe(error))
     return deleted
 

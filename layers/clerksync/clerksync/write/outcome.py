@@ -26,6 +26,8 @@ class Outcome:
     """Who is without the email that they have at Clerk, of `email_conflicts`."""
     failed: list[str] = field(default_factory=list)
     """Refused by the table itself: a constraint, a trigger, a value too long."""
+    failures: list[str] = field(default_factory=list)
+    """Of `failed`: each ID with the reason, in words."""
     deleted: int = 0
     """Holders whom Clerk did not know."""
     asked: int = 0

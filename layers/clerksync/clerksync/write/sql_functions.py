@@ -19,6 +19,7 @@ from psycopg import sql
 
 from clerksync.mapping.table import TableMapping
 from clerksync.write.deletion_sql import DELETE
+from clerksync.write.isolation_sql import ISOLATE
 from clerksync.write.mapped_sql import incoming_names, parts_of, rules_of
 from clerksync.write.upsert_sql import UPSERT
 
@@ -34,6 +35,10 @@ _FLAGS: LiteralString = (
 _FLAG_TYPES: Final[Sequence[LiteralString]] = ("boolean", "boolean", "text", "boolean")
 # What now() becomes in a column without a time zone.
 _UTC: LiteralString = " SET timezone = 'UTC'"
+# With the default cost of a random page, each batch would scan the tables: the larger
+# they are, the slower. And no plan_cache_mode: it would reach the check of the foreign
+# key, which is then planned for every single row.
+_STAGED: LiteralString = "SET work_mem = '64MB' SET random_page_cost = 1.1" + _UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Function:
     """A function as it is installed and as it is called, all arguments positional."""
 
     name: str
+    identifier: sql.Identifier
     definition: sql.Composed
     call: sql.Composed
 
@@ -51,13 +57,23 @@ class WritePath:
 
     upsert_user: Function
     upsert_staged: Function
+    upsert_some: Function
+    """Of the staged users, those with the given IDs."""
+    isolate: Function
+    """As `upsert_staged`; rows that the table refuses are left out, and returned."""
     delete_users: Function
     create_staging: sql.Composed
     copy_staging: sql.Composed
 
     @property
     def functions(self) -> tuple[Function, ...]:
-        return self.upsert_user, self.upsert_staged, self.delete_users
+        return (
+            self.upsert_user,
+            self.upsert_staged,
+            self.upsert_some,
+            self.isolate,
+            self.delete_users,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,9 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
     single = sql.SQL("(SELECT {})").format(_read(incoming, prefix="in."))
     table = sql.SQL("pg_temp.clerksync_incoming")
     staged = sql.SQL("(SELECT {} FROM {})").format(_read(incoming), table)
+    some = sql.SQL("(SELECT {} FROM {} WHERE clerk_id = ANY (_only))").format(
+        _read(incoming), table
+    )
     columns = _joined(sql.Identifier(field.name) for field in incoming)
     parts = parts_of(mapping, schema)
     rules = rules_of(mapping)
@@ -105,7 +124,23 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             **{name: sql.SQL(rule).format(**filled) for name, rule in rules.items()},
         )
 
+    upsert_some = _function(
+        schema,
+        "clerksync_upsert_some",
+        sql.SQL("_only text[], " + _FLAGS + ", " + _RESULT),
+        upsert(some),
+        arguments=["text[]", *_FLAG_TYPES],
+        options=_STAGED,
+    )
     return WritePath(
+        upsert_some=upsert_some,
+        isolate=_function(
+            schema,
+            "clerksync_isolate",
+            sql.SQL(_FLAGS + ", " + _RESULT + ", OUT refused jsonb"),
+            sql.SQL(ISOLATE).format(upsert_some=upsert_some.identifier),
+            arguments=_FLAG_TYPES,
+        ),
         upsert_user=_function(
             schema,
             "clerksync_upsert_user",
@@ -120,20 +155,17 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             sql.SQL(_FLAGS + ", " + _RESULT),
             upsert(staged),
             arguments=_FLAG_TYPES,
-            # With the default cost of a random page, each batch would scan the tables:
-            # the larger they are, the slower. And no plan_cache_mode: it would reach
-            # the check of the foreign key, which is then planned for every single row.
-            options="SET work_mem = '64MB' SET random_page_cost = 1.1" + _UTC,
+            options=_STAGED,
         ),
         delete_users=_function(
             schema,
             "clerksync_delete_users",
             sql.SQL(
-                "_clerk_ids text[], _unless_synced_since timestamptz, _soft boolean,"
+                "_clerk_ids text[], _unless_synced_since timestamptz, _deletion text,"
                 " OUT deleted bigint"
             ),
             sql.SQL(DELETE).format(**parts),
-            arguments=["text[]", "timestamptz", "boolean"],
+            arguments=["text[]", "timestamptz", "text"],
             options=_UTC,
         ),
         create_staging=sql.SQL(
@@ -169,6 +201,7 @@ def _function(
     identifier = sql.Identifier(schema, unique_name)
     return Function(
         name=unique_name,
+        identifier=identifier,
         definition=sql.SQL(
             "CREATE OR REPLACE FUNCTION {} ({}) LANGUAGE plpgsql {} AS {}"
         ).format(

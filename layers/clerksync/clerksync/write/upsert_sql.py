@@ -21,6 +21,7 @@ DECLARE
     _released text[] := '{{}}';
     _more text[];
     _rowless bigint;
+    _written text[];
 BEGIN
     created := 0;
     updated := 0;
@@ -61,6 +62,10 @@ BEGIN
                    - created
             INTO skipped, unchanged
             FROM {incoming} AS i;
+            IF unchanged <> 0 THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'CS001', MESSAGE = 'a row was not inserted';
+            END IF;
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             NULL;  -- all of it is undone
@@ -164,13 +169,32 @@ BEGIN
         SET {assignments}
         RETURNING {returned}, target.xmax = 0 AS inserted
     ){companions}
-    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted)
-    INTO created, updated
+    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted),
+           array_agg(key)
+    INTO created, updated, _written
     FROM written;
 
 {manage_tier}
 
     IF created + updated < cardinality(_claimed) THEN
+        -- Who was claimed and not written must need no write: a trigger, rule or policy
+        -- can swallow a row without an error.
+        IF EXISTS (
+            SELECT FROM (
+                SELECT {resolved}, i.email IS NOT NULL AS has_email
+                FROM {incoming} AS i
+                JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+                WHERE (i.clerk_id = ANY (_written)) IS NOT TRUE
+            ) AS i
+            LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
+            WHERE CASE
+                      WHEN u.{key} IS NULL THEN {may_be_created}
+                      ELSE {differs_but_email} OR NOT ({same_email})
+                  END
+        ) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'CS001', MESSAGE = 'a row was not written';
+        END IF;
         -- ANY is looked up in a hash table; a join that is thought to be of one row
         -- would go through all claims for each user without an email.
         UPDATE {sync_state} AS s

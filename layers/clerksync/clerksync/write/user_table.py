@@ -14,31 +14,36 @@ from psycopg import errors, sql
 from psycopg.rows import dict_row
 
 from clerksync.clerk.user import ClerkUser
-from clerksync.errors import DeletionBlockedError, InvalidPayloadError
+from clerksync.errors import (
+    DeletionBlockedError,
+    InvalidPayloadError,
+    RowRefusedError,
+)
 from clerksync.mapping.file import DEFAULT
 from clerksync.mapping.table import TableMapping
-from clerksync.observability import describe, logger
+from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
-from clerksync.write.blocked_deletion import BLOCKED, obstacle
 from clerksync.write.email_reassignment import Ask, reassign_emails
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
+from clerksync.write.refusal import (
+    SWALLOWED,
+    concerns_statement,
+    obstacle,
+    reason,
+    reason_of,
+)
 from clerksync.write.rows import Prepared, RowMaker, StagedRow
 from clerksync.write.sql_functions import build
 
 # Large enough that the calls do not count, small enough for a socket's buffer.
 _LINES_AT_ONCE: Final = 500
+_UNIQUE: Final = "23505"
 _UNSTORABLE = (
     psycopg.DataError,
     errors.ProgramLimitExceeded,  # an email too long for its index
     errors.StatementTooComplex,  # metadata nested too deep
-)
-# What one row can cause, and must not cost the rows beside it.
-_ROW_ERRORS = (
-    *_UNSTORABLE,
-    psycopg.IntegrityError,
-    errors.RaiseException,  # a trigger of the application
 )
 
 
@@ -70,7 +75,7 @@ class UserTable:
             tier_metadata_key is not None,
             default_tier,
         ]
-        self._soft_delete = soft_delete
+        self._deletion = "soft" if soft_delete else mapping.deletion
 
     @classmethod
     def from_settings(
@@ -107,7 +112,8 @@ class UserTable:
 
         `confirmed_at` is the database's clock, read before Clerk was asked for this
         user by id; it lets a user come back whose tombstone is older. Raises
-        InvalidPayloadError when Postgres cannot hold what the user contains.
+        InvalidPayloadError if Postgres cannot hold what the user contains, and
+        RowRefusedError if the row was not written, though nothing objected.
         """
         parameters = [*self.rows.row(user, confirmed_at), *self._flags, False]
         try:
@@ -119,6 +125,10 @@ class UserTable:
         except _UNSTORABLE as error:
             message = f"Postgres cannot store this user (SQLSTATE {error.sqlstate})."
             raise InvalidPayloadError(message) from None
+        except psycopg.Error as error:
+            if error.sqlstate != SWALLOWED:
+                raise
+            raise RowRefusedError from error
         if outcome.blocked:
             prepared = self.rows.prepare([user], confirmed_at=confirmed_at)
             self._reassign_emails(prepared.rows, outcome)
@@ -168,7 +178,7 @@ class UserTable:
         With `unless_synced_since` (the database's clock), spares the users that any
         door has written since then.
         """
-        parameters = [list(clerk_ids), unless_synced_since, self._soft_delete]
+        parameters = [list(clerk_ids), unless_synced_since, self._deletion]
         return self._database.run(
             lambda connection: int(
                 _one(connection, self._sql.delete_users.call, parameters)[0]
@@ -183,7 +193,9 @@ class UserTable:
         """
         try:
             self.delete([clerk_id])
-        except BLOCKED as error:
+        except psycopg.Error as error:
+            if concerns_statement(error):
+                raise
             raise DeletionBlockedError(obstacle(error)) from error
 
     def find(self, clerk_id: str) -> dict[str, Any] | None:
@@ -228,36 +240,49 @@ class UserTable:
     def upsert_rows(
         self, rows: list[StagedRow], *, dry_run: bool, all_asked: bool = False
     ) -> Outcome:
-        """Apply rows, one for each user, sorted by id. Those that the table refuses are
-        left out, by halving. Who is blocked by another's email is told and not solved;
-        with `all_asked`, is written without it.
-        """
+        """Apply rows, one for each user, sorted by ID. Rows that the table refuses are
+        left out and end in `failed`. Users who are blocked by the email of another are
+        returned and not written; with `all_asked`, they are written without it.
 
-        def work(connection: psycopg.Connection) -> Outcome:
+        Raises the error if the statement itself is refused: a batch of none tells.
+        """
+        flags = [*self._flags, all_asked]
+
+        def work(
+            connection: psycopg.Connection, staged: list[StagedRow], call: sql.Composed
+        ) -> tuple[Any, ...]:
             with connection.transaction(force_rollback=dry_run):
                 connection.execute(self._sql.create_staging)
                 with connection.cursor().copy(self._sql.copy_staging) as copy:
-                    for at in range(0, len(rows), _LINES_AT_ONCE):
-                        part = rows[at : at + _LINES_AT_ONCE]
+                    for at in range(0, len(staged), _LINES_AT_ONCE):
+                        part = staged[at : at + _LINES_AT_ONCE]
                         copy.write("".join([f"{line}\n" for _, _, line in part]))
-                call = self._sql.upsert_staged.call
-                flags = [*self._flags, all_asked]
-                return Outcome.of(_one(connection, call, flags))
+                return _one(connection, call, flags)
 
+        run, whole = self._database.run, self._sql.upsert_staged.call
         try:
-            return self._database.run(work)
-        except _ROW_ERRORS as error:
+            return Outcome.of(run(lambda c: work(c, rows, whole)))
+        except psycopg.Error as error:
+            if concerns_statement(error):
+                raise
+            run(lambda c: work(c, [], whole))
             if len(rows) == 1:
-                failed = rows[0][0]
-                logger.error("user not written", clerk_id=failed, **describe(error))
-                return Outcome(failed=[failed])
-            middle = len(rows) // 2
-            outcome = Outcome()
-            for half in (rows[:middle], rows[middle:]):
-                outcome.add(
-                    self.upsert_rows(half, dry_run=dry_run, all_asked=all_asked)
-                )
-            return outcome
+                return _refused(rows[0][0], reason_of(error))
+        *counts, refused = run(lambda c: work(c, rows, self._sql.isolate.call))
+        outcome = Outcome.of(tuple(counts))
+        for clerk_id, state, *named in refused:
+            if state == _UNIQUE:  # perhaps only a race
+                row = [row for row in rows if row[0] == clerk_id]
+                retried = self.upsert_rows(row, dry_run=dry_run, all_asked=all_asked)
+                outcome.add(retried)
+            else:
+                outcome.add(_refused(clerk_id, reason(state, *named)))
+        return outcome
+
+
+def _refused(clerk_id: str, why: str) -> Outcome:
+    logger.error("user not written", clerk_id=clerk_id, reason=why)
+    return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {why}"])
 
 
 def _one(

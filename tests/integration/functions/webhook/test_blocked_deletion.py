@@ -158,3 +158,37 @@ def test_a_trigger_that_objects_is_told_as_one(
     assert_tells_nothing_private(output)
     (line,) = log_lines(output, "request failed")
     assert line["reason"].startswith("The deletion is blocked by a trigger. ")
+
+
+SILENT = {
+    "a trigger that keeps the row": "RETURN NULL;",
+    "an error of the application's own": "RAISE sqlstate 'PT402';",
+}
+
+
+@pytest.mark.alters_schema
+@pytest.mark.parametrize("does", SILENT.values(), ids=SILENT.keys())
+def test_a_row_that_a_trigger_keeps_is_not_called_deleted(
+    door: Door,
+    connection: psycopg.Connection,
+    capsys: pytest.CaptureFixture[str],
+    does: str,
+) -> None:
+    """500, so that the sender retries; counted, so that somebody hears of it."""
+    door.created()
+    connection.execute(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN {does} END$$; CREATE TRIGGER keep BEFORE DELETE ON users"
+        " FOR EACH ROW EXECUTE FUNCTION keep()".encode()
+    )
+    capsys.readouterr()
+    assert door.deleted().status == 500
+    output = capsys.readouterr().out
+    (line,) = log_lines(output, "request failed")
+    assert "trigger" in line["reason"]
+    (metric,) = (
+        line for line in map(json.loads, output.splitlines()) if "_aws" in line
+    )
+    assert metric["DeletionsBlocked"] == [1.0]
+    assert rows(connection).keys() == {user_id(1)}
+    assert rows(connection, "sync_state")[user_id(1)]["deleted_at"] is None

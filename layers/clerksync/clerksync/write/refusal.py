@@ -1,0 +1,56 @@
+"""What the server refuses: one row, or the statement itself."""
+
+from typing import Final
+
+import psycopg
+
+SWALLOWED: Final = "CS001"
+"""Raised by our functions: a row was not written, though no error was raised."""
+KEPT: Final = "CS002"
+"""Raised by our functions: a row is still live after its deletion."""
+# Nothing that one row could cause: the connection, resources, an operator, a server
+# that may not write, and collisions that were retried often enough.
+_CLASSES: Final = ("08", "53", "57", "58", "XX")
+_STATES: Final = frozenset({"25006", "40001", "40P01"})
+_KEPT_BY: Final = (
+    "a trigger, rule or policy that keeps the row (if it soft-deletes, say "
+    'deletion = "trigger" in the mapping)'
+)
+
+
+def concerns_statement(error: psycopg.Error) -> bool:
+    """Whether an error is surely not about a single row.
+
+    If this is false, a batch of none tells: see `UserTable.upsert_rows`.
+    """
+    state = error.sqlstate
+    return state is None or state.startswith(_CLASSES) or state in _STATES
+
+
+def obstacle(error: psycopg.Error) -> str:
+    """Return what blocks a deletion: table and constraint, or the column."""
+    if error.sqlstate == KEPT:
+        return _KEPT_BY
+    named = error.diag.constraint_name or error.diag.column_name
+    if named is None:
+        own = error.sqlstate != "P0001"  # which is what RAISE EXCEPTION gives
+        return f"a trigger (SQLSTATE {error.sqlstate})" if own else "a trigger"
+    return f"{error.diag.table_name}.{named}"
+
+
+def reason(
+    sqlstate: str | None, table: str | None, constraint: str | None, column: str | None
+) -> str:
+    """Return why a row was refused, without any value of it."""
+    if sqlstate == SWALLOWED:
+        return "a trigger, rule or policy swallowed the row"
+    named = constraint or column
+    where = f" ({table}.{named})" if table and named else ""
+    return f"SQLSTATE {sqlstate}{where}"
+
+
+def reason_of(error: psycopg.Error) -> str:
+    diag = error.diag
+    return reason(
+        error.sqlstate, diag.table_name, diag.constraint_name, diag.column_name
+    )
