@@ -166,3 +166,26 @@ def test_what_a_soft_deletion_empties_must_take_null(database: Database) -> None
     database.run(lambda c: c.execute("ALTER TABLE ours.people ADD gone timestamptz"))
     with pytest.raises(TableMisfitError, match="a soft deletion empties it"):
         migrate(database, schema="ours", mapping=mapping)
+
+
+@pytest.mark.parametrize(
+    "index", ["(plan)", "(lower(plan))", "(plan) WHERE plan <> ''", "(role)"]
+)
+def test_a_constant_for_a_unique_column_is_refused(
+    database: Database, connection: psycopg.Connection, index: str
+) -> None:
+    """Only the first user could have it, and each one after would fail."""
+    connection.execute(f"CREATE UNIQUE INDEX ON people {index}".encode())
+    assert "is unique: only one row could have the constant" in refusal(database)
+
+
+def test_no_constant_is_advised_for_a_unique_column_that_is_not_null(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    """Such as the username of a framework's users."""
+    connection.execute('ALTER TABLE people ALTER "full" SET NOT NULL')
+    assert 'or = ""' in refusal(database)
+    connection.execute('ALTER TABLE people ADD UNIQUE ("full")')
+    said = refusal(database)
+    assert "no constant can stand in" in said
+    assert 'or = ""' not in said

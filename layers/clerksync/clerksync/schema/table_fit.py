@@ -4,11 +4,10 @@ them."""
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, LiteralString
+from typing import Final
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 
 from clerksync.mapping.table import (
     Column,
@@ -18,39 +17,11 @@ from clerksync.mapping.table import (
     OwnId,
     TableMapping,
 )
+from clerksync.schema.catalog import FoundColumn, columns_of, kind_of
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
 from clerksync.write.identifiers import companion_table, identifiers
 
-_KIND: LiteralString = """
-    SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)
-"""
-_COLUMNS: LiteralString = """
-    SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-           coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text AS base_type,
-           a.attnotnull OR t.typnotnull AS not_null,
-           a.atthasdef OR a.attidentity <> '' AS filled_by_table,
-           a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
-           EXISTS (
-               SELECT FROM pg_index AS i
-               WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum
-                 AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
-                 AND i.indimmediate AND i.indpred IS NULL
-           ) AS is_unique,
-           (
-               SELECT min(i.indexrelid::regclass::text)
-               FROM pg_index AS i
-               WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
-                 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
-                     SELECT FROM pg_depend AS d  -- on an expression, or for some rows
-                     WHERE d.objid = i.indexrelid AND d.refobjid = a.attrelid
-                       AND d.refobjsubid = a.attnum
-                 ))
-           ) AS unique_by
-    FROM pg_attribute AS a
-    JOIN pg_type AS t ON t.oid = a.atttypid
-    WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
-"""
 # Not citext: compared with a text, it is case-sensitive and has no index.
 _TEXTS: Final = ("text", "character varying", "character")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
@@ -66,6 +37,11 @@ _TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
     # In a real, most numbers come to differ from what Clerk has.
     "numeric": ("numeric", "double precision"),
 }
+_NOTHING: Final = "Clerk may have nothing for it"
+_UNIQUE_TOO: Final = (
+    f"{_NOTHING}. It is unique, too, so no constant can stand in: "
+    "drop NOT NULL, or leave it out of the mapping and give it a default that is unique"
+)
 # Clerk always gives these; and metadata that is empty is {}.
 _ALWAYS: Final = frozenset({"created_at", "updated_at", "public_metadata"})
 
@@ -78,22 +54,6 @@ class Misfit:
     column: str | None
     reason: str
     """What is wrong, and how to mend it where that is not plain."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A column as it is in the database."""
-
-    name: str
-    type: str
-    base_type: str
-    not_null: bool
-    filled_by_table: bool
-    not_writable: bool
-    is_unique: bool
-    """By itself, for all rows, as it is."""
-    unique_by: str | None
-    """An index of any kind that has a say in it."""
 
 
 def misfits(
@@ -182,7 +142,7 @@ def _why(column: Column, mapping: TableMapping) -> str | None:
     if column.source in _ALWAYS or column.otherwise is not None:
         return None
     return (
-        "Clerk may have nothing for it: say what to write then, as in "
+        f"{_NOTHING}: say what to write then, as in "
         f'{column.name} = {{ from = "{column.source}", or = "" }}'
     )
 
@@ -212,17 +172,16 @@ def _of_table(
     expected: _Expected,
 ) -> Iterator[Misfit]:
     qualified = table.as_string()
-    row = connection.execute(_KIND, [qualified]).fetchone()
-    if row is None:
+    kind = kind_of(connection, qualified)
+    if kind is None:
         yield Misfit(name, None, f"there is no table {qualified}")
         return
-    if row[0] not in {"r", "p"}:
+    if kind not in {"r", "p"}:
         yield Misfit(name, None, f"{qualified} is a view or no table at all")
         return
-    if row[0] == "p" and not expected.may_be_partitioned:
+    if kind == "p" and not expected.may_be_partitioned:
         yield Misfit(name, None, f"{qualified} is partitioned")
-    with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        columns = {c.name: c for c in cursor.execute(_COLUMNS, [qualified])}
+    columns = columns_of(connection, qualified)
     for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
             yield Misfit(name, column, f'column "{column}" does not exist')
@@ -243,7 +202,7 @@ def _of_table(
             yield Misfit(name, column, reason)
 
 
-def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
+def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     name = found.name
     if name not in expected.types:
         if found.not_null and not found.filled_by_table:
@@ -259,12 +218,19 @@ def _of_column(found: _Found, expected: _Expected) -> Iterator[str]:
     if taken is not None and "numeric" in taken and _ROUNDED.match(found.type):
         yield f"is a {found.type}, which rounds and refuses numbers: make it numeric"
     yield from _of_uniqueness(found, expected)
+    if name in expected.constants and found.unique_alone:
+        yield (
+            "is unique: only one row could have the constant. Drop the uniqueness, or "
+            "leave the column out of the mapping and give it a default that is unique"
+        )
     why = expected.nullable.get(name)
+    if why and why.startswith(_NOTHING) and found.unique_alone:
+        why = _UNIQUE_TOO
     if why and found.not_null:
         yield f"is NOT NULL, and {why}"
 
 
-def _of_uniqueness(found: _Found, expected: _Expected) -> Iterator[str]:
+def _of_uniqueness(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     plain = f'CREATE UNIQUE INDEX ON … ("{found.name}")'
     if found.name in expected.unique and not found.is_unique:
         if found.unique_by is None:

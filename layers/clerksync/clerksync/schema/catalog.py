@@ -1,0 +1,79 @@
+"""What the catalog says of a table and its columns."""
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+import psycopg
+from psycopg.rows import class_row
+
+_KIND: LiteralString = """
+    SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)
+"""
+_COLUMNS: LiteralString = """
+    SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
+           coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text AS base_type,
+           a.attnotnull OR t.typnotnull AS not_null,
+           a.atthasdef OR a.attidentity <> '' AS filled_by_table,
+           a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
+           EXISTS (
+               SELECT FROM pg_index AS i
+               WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum
+                 AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
+                 AND i.indimmediate AND i.indpred IS NULL
+           ) AS is_unique,
+           EXISTS (
+               SELECT FROM pg_index AS i
+               WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
+                 AND i.indnkeyatts = 1
+                 AND (i.indkey[0] = a.attnum OR i.indkey[0] = 0 AND EXISTS (
+                     SELECT FROM pg_depend AS d
+                     WHERE d.objid = i.indexrelid AND d.refobjid = a.attrelid
+                       AND d.refobjsubid = a.attnum
+                 ))
+           ) AS unique_alone,
+           (
+               SELECT min(i.indexrelid::regclass::text)
+               FROM pg_index AS i
+               WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
+                 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+                     SELECT FROM pg_depend AS d  -- on an expression, or for some rows
+                     WHERE d.objid = i.indexrelid AND d.refobjid = a.attrelid
+                       AND d.refobjsubid = a.attnum
+                 ))
+           ) AS unique_by
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundColumn:
+    """A column as it is in the database."""
+
+    name: str
+    type: str
+    base_type: str
+    not_null: bool
+    filled_by_table: bool
+    not_writable: bool
+    is_unique: bool
+    """By itself, for all rows, as it is."""
+    unique_alone: bool
+    """By itself, in whatever way: two rows cannot have the same constant."""
+    unique_by: str | None
+    """An index of any kind that has a say in it."""
+
+
+def kind_of(connection: psycopg.Connection, qualified: str) -> str | None:
+    """Return Postgres's letter for the kind of a relation; None if there is none."""
+    row = connection.execute(_KIND, [qualified]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def columns_of(
+    connection: psycopg.Connection, qualified: str
+) -> dict[str, FoundColumn]:
+    """Return the columns of a table by name, in their order."""
+    with connection.cursor(row_factory=class_row(FoundColumn)) as cursor:
+        return {c.name: c for c in cursor.execute(_COLUMNS, [qualified])}
