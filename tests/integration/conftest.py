@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clerksync.observability import metrics
 from tests.doors import assert_tells_nothing_private, forget_settings, log_on_stdout
 
 
@@ -16,6 +17,7 @@ def environment(
     """Only the database is set. Whatever a test does, its log must tell nothing."""
     forget_settings(monkeypatch)
     monkeypatch.setenv("DATABASE_URL", database_url)
+    metrics.clear_metrics()  # what tests before counted, and no function wrote out
     with log_on_stdout():
         yield monkeypatch
     assert_tells_nothing_private(capsys.readouterr().out)
