@@ -71,3 +71,29 @@ def test_an_orphan_that_a_trigger_keeps_does_not_keep_the_others(
     assert "trigger" in str(report.reason)
     assert rows(connection).keys() == shown(stub) | {kept}
     assert rows(connection, "sync_state")[kept]["deleted_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [("RAISE sqlstate 'PT402'", "SQLSTATE PT402"), ("RETURN NULL", "swallowed")],
+)
+def test_a_companion_that_is_refused_costs_that_row_only(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, does: str, why: str
+) -> None:
+    """The run names the user, and is not completed."""
+    bulk()
+    refused, *_ = sorted(shown(stub))
+    connection.execute("DELETE FROM rate_limits")
+    connection.execute(
+        "CREATE FUNCTION r() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        f" IF NEW.user_id = '{refused}' THEN {does}; END IF; RETURN NEW; END$$;"
+        " CREATE TRIGGER r BEFORE INSERT ON rate_limits FOR EACH ROW"
+        " EXECUTE FUNCTION r()".encode()
+    )
+    report = bulk()
+    assert (report.status, report.companions_failed) == ("partial", 1)
+    (failure,) = report.failures
+    assert failure.startswith(f"{refused}: rate_limits: ")
+    assert why in failure
+    buckets = rows(connection, "rate_limits").keys()
+    assert buckets == shown(stub) - {refused}

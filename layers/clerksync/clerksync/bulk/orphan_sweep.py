@@ -91,11 +91,15 @@ def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
             job.setup.progress("sweep", start + len(batch), len(candidates))
     if not job.request.dry_run:
         began = time.monotonic()
-        restore_companions(job.setup.database, job.users)
+        refused = restore_companions(job.setup.database, job.users)
         _note_unknown(job)
         if refusal is None:
             _forget_skipped(job, run)
-        yield Counts(write_ms=ms_since(began))
+        yield Counts(
+            companions_failed=len(refused),
+            failures=refused,
+            write_ms=ms_since(began),
+        )
     if refusal is not None:
         raise RefusedError(refusal)
 

@@ -27,6 +27,8 @@ class Counts:
     deletions_blocked: int = 0
     """Orphans that rows of the application's own tables still reference."""
     failed: int = 0
+    companions_failed: int = 0
+    """Rows beside users, in other tables, that could not be made."""
     email_conflicts: int = 0
     orphans_found: int = 0
     requests: int = 0
@@ -126,6 +128,12 @@ class Report(Counts):
         if failed := self.failed + failed_before:
             reason = f"{failed} users could not be written, see the log."
             self.fall_short("partial", reason)
+        if self.companions_failed:
+            self.fall_short(
+                "partial",
+                f"{self.companions_failed} users lack a row in a companion table that "
+                "refused it: failures names them.",
+            )
         if self.email_conflicts and email_not_null:
             self.explain(
                 f"{self.email_conflicts} users are without their email, or without "

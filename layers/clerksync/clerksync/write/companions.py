@@ -1,5 +1,6 @@
 """The rows that each user has in other tables: made where they are missing."""
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import LiteralString
 
 import psycopg
@@ -7,6 +8,11 @@ from psycopg import sql
 
 from clerksync.postgres.database import Database
 from clerksync.write.mapped_sql import companion_rows
+from clerksync.write.refusal import (
+    SWALLOWED,
+    Refusal,
+    concerns_statement,
+)
 from clerksync.write.user_table import UserTable
 
 _MISSING: LiteralString = """
@@ -17,47 +23,86 @@ _MISSING: LiteralString = """
         WHERE c.{companion_key} IS NULL AND {live} AND {theirs}
     )
 """
-_ANY_MISSING: LiteralString = "SELECT EXISTS (SELECT FROM missing)"
-# Whoever makes a companion's row or deletes a user has claimed the user first. Where no
-# key is unique, two could else make the row at once.
+_IDS: LiteralString = 'SELECT id FROM missing ORDER BY id COLLATE "C"'
+# A companion's row is made, and a user deleted, only after the user was claimed. Where
+# no key is unique, two could otherwise make the row at once.
 _CLAIM: LiteralString = """
     SELECT FROM {sync_state}
-    WHERE clerk_id = ANY (ARRAY(SELECT id FROM missing))
+    WHERE clerk_id = ANY (%(ids)s)
     ORDER BY clerk_id COLLATE "C"
     FOR UPDATE
 """
+# FOR KEY SHARE: a user who is being deleted is waited for, and then left out.
 _RESTORE: LiteralString = """
     INSERT INTO {table} ({columns})
     SELECT {values}
     FROM {users} AS u
-    WHERE u.{key} = ANY (ARRAY(SELECT id FROM missing)) AND {live}
-    FOR KEY SHARE OF u  -- who is being deleted is waited for, and then left out
+    WHERE u.{key} = ANY (%(ids)s) AND {live}
+      AND NOT EXISTS (
+          SELECT FROM {table} AS c WHERE c.{companion_key} = u.{references}
+      )
+    FOR KEY SHARE OF u
     ON CONFLICT DO NOTHING
 """
-
 
 # An application's own rows have companions of its own making.
 _OF_CLERK: LiteralString = "u.{key} ~ {clerk_id}"
 
 
-def restore_companions(database: Database, users: UserTable) -> None:
-    """Give their companion rows to users that lack them, however they came to be."""
+def restore_companions(database: Database, users: UserTable) -> list[str]:
+    """Give their companion rows to users that lack them, however they came to be.
+
+    Returns the users whose row the table refused, each with the reason; the rows of the
+    others are made. Raises the error if the statement itself is refused.
+    """
+    failures: list[str] = []
     for companion, parts in companion_rows(users.mapping, users.schema):
         theirs = "u.{key} IS NOT NULL" if companion.is_rate_limits else _OF_CLERK
         names = users.names | parts
         names["theirs"] = sql.SQL(theirs).format(**names)
-        any_missing, claim, restore = (
-            sql.SQL(_MISSING + step).format(**names)
-            for step in (_ANY_MISSING, _CLAIM, _RESTORE)
-        )
+        find = sql.SQL(_MISSING + _IDS).format(**names)
+        claim = sql.SQL(_CLAIM).format(**names)
+        restore = sql.SQL(_RESTORE).format(**names)
 
-        def work(
-            connection: psycopg.Connection,
-            any_missing: sql.Composed = any_missing,
-            steps: tuple[sql.Composed, ...] = (claim, restore),
+        def missing(
+            connection: psycopg.Connection, find: sql.Composed = find
+        ) -> list[str]:
+            return [row[0] for row in connection.execute(find)]
+
+        def make(
+            ids: Sequence[str], claim: sql.Composed = claim, row: sql.Composed = restore
         ) -> None:
-            if connection.execute(any_missing).fetchall() == [(True,)]:
-                for step in steps:
-                    connection.execute(step)
+            def work(connection: psycopg.Connection) -> None:
+                connection.execute(claim, {"ids": ids})
+                connection.execute(row, {"ids": ids})
 
-        database.run_hashed(work)
+            database.run_hashed(work)
+
+        if ids := database.run_hashed(missing):
+            refused = dict(_refused(ids, make))
+            # Success is what the table shows: a trigger can swallow a row.
+            for clerk_id in {*ids} & {*database.run_hashed(missing)}:
+                refused.setdefault(clerk_id, Refusal(SWALLOWED, companion.table))
+            for clerk_id in sorted(refused):
+                refused[clerk_id].log("companion not made", clerk_id)
+                failures.append(f"{clerk_id}: {companion.table}: {refused[clerk_id]}")
+    return failures
+
+
+def _refused(
+    ids: Sequence[str], make: Callable[[Sequence[str]], None]
+) -> Iterator[tuple[str, Refusal]]:
+    """Make the rows together. If some are refused, halve until each is alone, and give
+    those, with the reason."""
+    try:
+        make(ids)
+    except psycopg.Error as error:
+        if concerns_statement(error):
+            raise
+        if len(ids) > 1:
+            middle = len(ids) // 2
+            yield from _refused(ids[:middle], make)
+            yield from _refused(ids[middle:], make)
+            return
+        make([])  # raises if the statement itself is refused
+        yield ids[0], Refusal.of(error)

@@ -1,8 +1,11 @@
 """What the server refuses: one row, or the statement itself."""
 
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Final, Self
 
 import psycopg
+
+from clerksync.observability import logger
 
 SWALLOWED: Final = "CS001"
 """Raised by our functions: a row was not written, though no error was raised."""
@@ -38,19 +41,28 @@ def obstacle(error: psycopg.Error) -> str:
     return f"{error.diag.table_name}.{named}"
 
 
-def reason(
-    sqlstate: str | None, table: str | None, constraint: str | None, column: str | None
-) -> str:
-    """Return why a row was refused, without any value of it."""
-    if sqlstate == SWALLOWED:
-        return "a trigger, rule or policy swallowed the row"
-    named = constraint or column
-    where = f" ({table}.{named})" if table and named else ""
-    return f"SQLSTATE {sqlstate}{where}"
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row was refused, without any value of it."""
 
+    sqlstate: str | None
+    table: str | None = None
+    constraint: str | None = None
+    column: str | None = None
 
-def reason_of(error: psycopg.Error) -> str:
-    diag = error.diag
-    return reason(
-        error.sqlstate, diag.table_name, diag.constraint_name, diag.column_name
-    )
+    @classmethod
+    def of(cls, error: psycopg.Error) -> Self:
+        diag = error.diag
+        return cls(
+            error.sqlstate, diag.table_name, diag.constraint_name, diag.column_name
+        )
+
+    def __str__(self) -> str:
+        if self.sqlstate == SWALLOWED:
+            return "a trigger, rule or policy swallowed the row"
+        named = self.constraint or self.column
+        where = f" ({self.table}.{named})" if self.table and named else ""
+        return f"SQLSTATE {self.sqlstate}{where}"
+
+    def log(self, message: str, clerk_id: str) -> None:
+        logger.error(message, clerk_id=clerk_id, reason=str(self), **asdict(self))

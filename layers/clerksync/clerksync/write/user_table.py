@@ -29,10 +29,9 @@ from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
 from clerksync.write.refusal import (
     SWALLOWED,
+    Refusal,
     concerns_statement,
     obstacle,
-    reason,
-    reason_of,
 )
 from clerksync.write.rows import Prepared, RowMaker, StagedRow
 from clerksync.write.sql_functions import build
@@ -267,22 +266,23 @@ class UserTable:
                 raise
             run(lambda c: work(c, [], whole))
             if len(rows) == 1:
-                return _refused(rows[0][0], reason_of(error))
+                return _refused(rows[0][0], Refusal.of(error))
         *counts, refused = run(lambda c: work(c, rows, self._sql.isolate.call))
         outcome = Outcome.of(tuple(counts))
-        for clerk_id, state, *named in refused:
-            if state == _UNIQUE:  # perhaps only a race
+        for clerk_id, *why in refused:
+            refusal = Refusal(*why)
+            if refusal.sqlstate == _UNIQUE:  # perhaps only a race
                 row = [row for row in rows if row[0] == clerk_id]
                 retried = self.upsert_rows(row, dry_run=dry_run, all_asked=all_asked)
                 outcome.add(retried)
             else:
-                outcome.add(_refused(clerk_id, reason(state, *named)))
+                outcome.add(_refused(clerk_id, refusal))
         return outcome
 
 
-def _refused(clerk_id: str, why: str) -> Outcome:
-    logger.error("user not written", clerk_id=clerk_id, reason=why)
-    return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {why}"])
+def _refused(clerk_id: str, refusal: Refusal) -> Outcome:
+    refusal.log("user not written", clerk_id)
+    return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
 
 
 def _one(
