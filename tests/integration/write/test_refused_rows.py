@@ -214,7 +214,7 @@ def test_a_unique_rule_that_nobody_knows_costs_one_row_and_no_patience(
         f"{user_id(50)}: SQLSTATE 23505 (members.members_lower)"
     ]
     assert outcome.created == 199
-    assert len(slept) <= 2
+    assert slept == []
 
 
 @pytest.mark.parametrize("number", [1, 64, 65, 129])

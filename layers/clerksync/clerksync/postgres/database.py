@@ -26,6 +26,7 @@ _COLLISIONS = (
     errors.UniqueViolation,
 )
 _MAX_ATTEMPTS = 5
+_MAX_ALIKE = 3
 
 _NOT_MIGRATED = (
     errors.InvalidColumnReference,  # a key that is not unique any more
@@ -36,6 +37,29 @@ _NOT_MIGRATED = (
 )
 
 _FUNCTION = re.compile(r"PL/pgSQL[^\n]*?([\w.]+)\(")
+
+
+class _Collisions:
+    """Those of one unit of work, as long as it may help to try again."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._violations: list[tuple[str | None, str | None]] = []
+
+    def get_over(self, error: psycopg.Error) -> None:
+        """Wait, if that helps. Raises the error if it was one too many."""
+        self._number += 1
+        persists = False
+        if isinstance(error, errors.UniqueViolation):
+            # Whoever held the value has committed by now: waiting does not help, and
+            # the same index and value for the third time is no race.
+            violation = error.diag.constraint_name, error.diag.message_detail
+            self._violations.append(violation)
+            persists = self._violations.count(violation) == _MAX_ALIKE
+        if persists or self._number == _MAX_ATTEMPTS:
+            raise error
+        if not self._violations:
+            time.sleep(_RANDOM.uniform(0, 0.02 * 2**self._number))
 
 
 class Database:
@@ -74,23 +98,17 @@ class Database:
         It is repeated once over a new connection when the old one turns out to be
         dead or read-only, and up to 5 times when it collided with another (SQLSTATE
         40001, 40P01, 23505); not again if a unique index objects to the same value
-        twice. Raises DatabaseUnreachableError, also when Postgres does not answer
-        within the time limit, SchemaOutdatedError, or psycopg.Error.
+        for the third time. Raises DatabaseUnreachableError, also when Postgres does
+        not answer within the time limit, SchemaOutdatedError, or psycopg.Error.
         """
-        attempt = 0
+        collisions = _Collisions()
         reconnected = False
-        violated = None
         while True:
             connection = self._connect()
             try:
                 return work(connection)
             except _COLLISIONS as error:
-                attempt += 1
-                persists = violated is not None and violated == _violated(error)
-                if attempt == _MAX_ATTEMPTS or persists:
-                    raise
-                violated = _violated(error)
-                time.sleep(_RANDOM.uniform(0, 0.02 * 2**attempt))
+                collisions.get_over(error)
                 continue
             except _NOT_MIGRATED as error:
                 if _is_of_a_trigger(error):
@@ -150,14 +168,6 @@ class Database:
             self._connection = connect(url, uses_iam=self._uses_iam())
         self._connected_to = url
         return self._connection
-
-
-def _violated(error: psycopg.Error) -> tuple[str | None, str | None] | None:
-    """The constraint and the value, if a unique index objected. Twice the same is no
-    race: whoever held the value had committed the first time."""
-    if not isinstance(error, errors.UniqueViolation):
-        return None
-    return error.diag.constraint_name, error.diag.message_detail
 
 
 def _is_of_a_trigger(error: psycopg.Error) -> bool:
