@@ -160,7 +160,8 @@ def _in_database(connection: psycopg.Connection, settings: Settings) -> Status:
 
     def ask(query: LiteralString, **more: Any) -> list[dict[str, Any]]:
         composed = sql.SQL(query).format(**names, **more)
-        with connection.cursor(row_factory=dict_row) as cursor:
+        # In text, extra_float_digits would decide how much of a number is seen.
+        with connection.cursor(binary=True, row_factory=dict_row) as cursor:
             return cursor.execute(composed).fetchall()
 
     def runs(condition: sql.SQL, limit: int) -> list[RunShown]:

@@ -30,6 +30,7 @@ CHECKS: Final = (
     Check("database", database.reachable, ("secret",)),
     Check("TLS", database.tls, ("database",)),
     Check("server", database.server, ("database",)),
+    Check("encoding", database.encoding, ("database",)),
     Check("clock of Postgres", database.clock, ("database",)),
     Check("rights", privileges.rights, ("mapping", "database")),
     Check("schema", tables.schema, _TABLES),

@@ -12,10 +12,15 @@ from local.doctor.clocks import compared
 from local.doctor.subject import Subject
 
 _OLDEST: Final = 15
+_ENCODING: Final = sql.SQL("SELECT current_setting('server_encoding')")
+_MOVE_TO_UTF8: Final = (
+    "Create a database with ENCODING 'UTF8' TEMPLATE template0, and move the data "
+    "there with pg_dump and pg_restore."
+)
 _READ_ONLY: Final = sql.SQL(
     "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
 )
-_CLOCK: Final = sql.SQL("SELECT extract(epoch FROM clock_timestamp())::float8")
+_CLOCK: Final = sql.SQL("SELECT extract(epoch FROM clock_timestamp())")
 
 
 def reachable(subject: Subject) -> Verdicts:
@@ -76,8 +81,26 @@ def version_verdict(version: int) -> Verdict:
     return ok(f"It is Postgres {major}.{minor}.")
 
 
+def encoding(subject: Subject) -> Verdicts:
+    """Whether the database holds every character that Clerk may send."""
+    (found,) = subject.row(_ENCODING)
+    if found == "UTF8":
+        yield ok("It is UTF8.")
+    elif found == "SQL_ASCII":
+        yield warning(
+            "It is SQL_ASCII, so Postgres does not check texts. If another program "
+            "stores a text that is not UTF-8, the row of that user cannot be read. "
+            f"{_MOVE_TO_UTF8}"
+        )
+    else:
+        yield warning(
+            f"It is {found}, which does not have every character. A user whose name or "
+            f"metadata has a character outside of it is not written. {_MOVE_TO_UTF8}"
+        )
+
+
 def clock(subject: Subject) -> Verdicts:
     """This machine's against the database's, which dates tombstones and runs."""
     before = time.time()
     (there,) = subject.row(_CLOCK)
-    yield compared(there - (before + time.time()) / 2, "that of Postgres")
+    yield compared(float(there) - (before + time.time()) / 2, "that of Postgres")

@@ -43,7 +43,7 @@ _SHOW_DUPLICATES: LiteralString = (
 )
 _LAST_RUN: LiteralString = """
     SELECT mode, status, report ->> 'reason',
-           extract(epoch FROM now() - started_at)::float8
+           extract(epoch FROM now() - started_at)::bigint
     FROM {runs}
     WHERE NOT dry_run AND mode <> 'user'
     ORDER BY started_at DESC

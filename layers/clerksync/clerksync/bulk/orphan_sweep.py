@@ -28,7 +28,7 @@ _CANDIDATES: LiteralString = """
             SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
         ) AS l ON l.clerk_id = u.{key}
         WHERE l.clerk_id IS NULL
-          AND u.{key} LIKE 'user\\_%%' AND {live} AND {existed}
+          AND u.{key} LIKE 'user^_%%' ESCAPE '^' AND {live} AND {existed}
           AND EXISTS (
               SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
           )
@@ -42,7 +42,7 @@ _CANDIDATES: LiteralString = """
     ORDER BY c.clerk_id
 """
 _TABLE_SIZE: LiteralString = """
-    SELECT count(*) FROM {users} AS u WHERE u.{key} LIKE 'user\\_%' AND {live}
+    SELECT count(*) FROM {users} AS u WHERE u.{key} LIKE 'user^_%' ESCAPE '^' AND {live}
 """
 # A row that has no creation time and is not in sync_state is recorded at the end of a
 # run, so that the next run can treat it as an orphan.

@@ -201,7 +201,8 @@ class RunLedger:
         composed = sql.SQL(query).format(**self._tables)
 
         def work(connection: Any) -> tuple[Any, ...] | None:
-            cursor = connection.execute(composed, parameters)
+            # In binary, a time is the same whatever DateStyle the session has.
+            cursor = connection.execute(composed, parameters, binary=True)
             row: tuple[Any, ...] | None = (
                 cursor.fetchone() if cursor.description else None
             )

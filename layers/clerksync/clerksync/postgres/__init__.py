@@ -1,5 +1,5 @@
-"""A reliable connection to Postgres: TLS, time limits, and a second try.
+"""A reliable connection to Postgres: TLS, session settings, time limits, a second try.
 
 Units of work run once more after a collision or over a new connection. Nothing here
-keeps session state, so poolers may stand in between. This room knows no table.
+keeps session state that a pooler does not restore. This room knows no table.
 """

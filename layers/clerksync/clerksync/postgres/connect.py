@@ -7,6 +7,7 @@ from psycopg import conninfo
 
 from clerksync.errors import DatabaseUnreachableError
 from clerksync.postgres.impatient_connection import ImpatientConnection
+from clerksync.postgres.session_settings import AT_STARTUP, settle
 from clerksync.postgres.tls import tls_parameters
 from clerksync.settings.database_url import parameter_complaint
 
@@ -23,21 +24,28 @@ _CLIENT_LIMITS = {
 
 
 def connect(url: str, *, uses_iam: bool) -> psycopg.Connection:
-    """Open a connection in autocommit mode, with our limits and a verified server.
+    """Open a connection in autocommit mode, with our limits, our session settings and
+    a verified server.
 
     Raises DatabaseUnreachableError, with what to do and without any part of the URL.
     """
     try:
         given = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items()}
         # libpq's own values lose against the URL's, not against keywords.
-        given = _CLIENT_LIMITS | tls_parameters(given) | given
+        given = _CLIENT_LIMITS | tls_parameters(given) | given | AT_STARTUP
         if uses_iam:
             given["password"] = _iam_token(given)
-        return ImpatientConnection.connect(
+        connection = ImpatientConnection.connect(
             conninfo.make_conninfo(**given), autocommit=True, prepare_threshold=None
         )
+        try:
+            settle(connection)
+        except psycopg.Error:
+            connection.close()
+            raise
     except psycopg.Error as error:
         raise DatabaseUnreachableError(_reason(error)) from None
+    return connection
 
 
 def _iam_token(given: dict[str, str]) -> str:

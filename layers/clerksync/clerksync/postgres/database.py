@@ -36,7 +36,8 @@ _NOT_MIGRATED = (
     errors.UndefinedTable,
 )
 
-_FUNCTION = re.compile(r"PL/pgSQL[^\n]*?([\w.]+)\(")
+# Names are in quotes where quote_all_identifiers is on.
+_FUNCTION = re.compile(r'PL/pgSQL[^\n]*?([\w."]+)\(')
 
 
 class _Collisions:
@@ -66,8 +67,9 @@ class Database:
     """One connection in autocommit mode, opened at first use and when the URL changes.
 
     Not for sharing between threads: Lambda handles one request at a time. There is
-    no pool, nothing is prepared on the server and no session state is kept, so that
-    transaction poolers and RDS Proxy may stand in between.
+    no pool, nothing is prepared on the server and no session state is kept except the
+    two settings of `session_settings`, so that transaction poolers and RDS Proxy may
+    stand in between.
     """
 
     def __init__(

@@ -11,7 +11,9 @@ _KIND: LiteralString = """
 """
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-           coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text AS base_type,
+           -- Without the quotes of quote_all_identifiers.
+           btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"')
+               AS base_type,
            a.attnotnull OR t.typnotnull AS not_null,
            a.atthasdef OR a.attidentity <> '' AS filled_by_table,
            a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,

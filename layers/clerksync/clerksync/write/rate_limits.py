@@ -60,7 +60,9 @@ def consume(
         raise ValueError("cost must be a number above 0")
 
     def work(connection: psycopg.Connection[Any]) -> Decision:
-        with connection.cursor(row_factory=args_row(Decision)) as cursor:
+        # In text, extra_float_digits would decide how much of a number is seen.
+        factory = args_row(Decision)
+        with connection.cursor(binary=True, row_factory=factory) as cursor:
             decision = cursor.execute(_call(schema), [clerk_id, cost]).fetchone()
         if decision is None:
             raise AssertionError("a function that always gives one row gave none")

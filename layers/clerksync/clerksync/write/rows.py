@@ -42,6 +42,11 @@ class RowMaker:
             for position, column in enumerate(mapping.columns, start=2)
             if column.type == "jsonb"
         ]
+        self._number_positions = [
+            position
+            for position, column in enumerate(mapping.columns, start=2)
+            if column.type == "numeric"
+        ]
         self._tier_metadata_key = tier_metadata_key
 
     def row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
@@ -54,6 +59,10 @@ class RowMaker:
             value = row[position]
             nothing = value is None or (empty and not value)
             row[position] = empty if nothing else _json(value)
+        for position in self._number_positions:
+            if isinstance(row[position], float):
+                # As text: a double that becomes numeric is rounded to 15 digits.
+                row[position] = repr(row[position])
         if self._tier_metadata_key is not None:
             tier = (user.public_metadata or {}).get(self._tier_metadata_key)
             row[-1] = tier if isinstance(tier, str) and tier else None

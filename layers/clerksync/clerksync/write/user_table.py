@@ -205,11 +205,12 @@ class UserTable:
         ).format(shown=shown, **self.names)
 
         def work(connection: psycopg.Connection) -> dict[str, Any] | None:
-            with connection.cursor(row_factory=dict_row) as cursor:
+            # In text, extra_float_digits would decide how much of a number is seen.
+            with connection.cursor(binary=True, row_factory=dict_row) as cursor:
                 return cursor.execute(query, [clerk_id]).fetchone()
 
         row = self._database.run(work)
-        return row and {name: _in_utc(value) for name, value in row.items()}
+        return row and {name: _as_read(value) for name, value in row.items()}
 
     def _reassign_emails(
         self, rows: Sequence[StagedRow], outcome: Outcome, *, dry_run: bool = False
@@ -288,14 +289,17 @@ def _refused(clerk_id: str, refusal: Refusal) -> Outcome:
 def _one(
     connection: psycopg.Connection, query: Any, parameters: Sequence[Any] | None = None
 ) -> tuple[Any, ...]:
-    row = connection.execute(query, parameters).fetchone()
+    # In binary, a time is the same whatever DateStyle the session has.
+    row = connection.execute(query, parameters, binary=True).fetchone()
     if row is None:
         raise AssertionError("a query that always gives one row gave none")
     return row
 
 
-def _in_utc(value: Any) -> Any:
-    """Columns without a time zone are written in UTC."""
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
+def _as_read(value: Any) -> Any:
+    """Return a time in UTC, whatever the time zone of the session, and columns without
+    a time zone are written in UTC. Types that psycopg does not know are text."""
+    if isinstance(value, datetime):
+        is_aware = value.tzinfo is not None
+        return value.astimezone(UTC) if is_aware else value.replace(tzinfo=UTC)
+    return value.decode() if isinstance(value, bytes) else value

@@ -8,6 +8,7 @@ from local.doctor.database import version_verdict
 from tests.doors import UNREACHABLE
 from tests.integration.local.doctor.examining import Doctor
 from tests.integration.local.doctor.remote import Remote
+from tests.integration.postgres.life import encoded, owned
 from tests.integration.postgres.test_database import server_that_refuses
 
 # Functions of these names stand before Postgres's own.
@@ -133,6 +134,25 @@ def test_a_remote_server_that_cannot_be_verified_is_not_connected_to(
     level, message = doctor(DATABASE_URL=remote.url()).one("database")
     assert level == "wrong"
     assert message.startswith("Postgres shows no TLS certificate that can be trusted")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "level", "told"),
+    [
+        ("UTF8", "ok", "It is UTF8."),
+        ("LATIN1", "warning", "It is LATIN1, which does not have every character."),
+        ("SQL_ASCII", "warning", "It is SQL_ASCII, so Postgres does not check texts."),
+    ],
+)
+def test_an_encoding_that_does_not_hold_every_character_is_a_warning(
+    doctor: Doctor, server_url: str, encoding: str, level: str, told: str
+) -> None:
+    """With what to do: no ALTER DATABASE changes an encoding."""
+    with owned(server_url, encoded(encoding)) as database:
+        found, message = doctor(DATABASE_URL=database.url).one("encoding")
+    assert found == level
+    assert message.startswith(told)
+    assert ("ENCODING 'UTF8' TEMPLATE template0" in message) == (level == "warning")
 
 
 def test_the_version_is_told(doctor: Doctor, connection: psycopg.Connection) -> None:
