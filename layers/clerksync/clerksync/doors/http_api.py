@@ -20,6 +20,7 @@ from clerksync.errors import (
     MissingEmailError,
     MissingSettingError,
     NotAuthenticatedError,
+    UnreadableUserError,
 )
 from clerksync.observability import (
     count,
@@ -65,6 +66,7 @@ _COUNTED: Final[dict[type[ClerksyncError], str]] = {
     MissingSettingError: "Failed",
     InvalidSettingError: "Failed",
     ClerkUnavailableError: "Failed",
+    UnreadableUserError: "Failed",
 }
 
 
