@@ -3,6 +3,8 @@
 What is stored is what Clerk's API says, never what the browser says.
 """
 
+from typing import Final
+
 from pydantic import BaseModel, Field, ValidationError
 
 from clerksync.clerk.retry import INTERACTIVE
@@ -41,11 +43,11 @@ class SyncRequest(BaseModel):
 
 
 def answer(request: Request) -> Response:
-    match request.method, request.path.rstrip("/"):
-        case "POST", "/api/users/sync" | "/api/user/sync":
-            return sync(request)
-        case "GET", "/api/users/me":
-            return me(request)
+    path = request.path.rstrip("/")
+    for method, route, handle in ROUTES:
+        # A stage or a base path may stand before it.
+        if request.method == method and path.endswith(route):
+            return handle(request)
     return Response(404, {"error": "No such route."})
 
 
@@ -91,4 +93,9 @@ def check_body(body: bytes, clerk_id: str) -> None:
         raise ForbiddenError("The body's userId is not the user of the session.")
 
 
+ROUTES: Final = (
+    ("POST", "/api/users/sync", sync),
+    ("POST", "/api/user/sync", sync),
+    ("GET", "/api/users/me", me),
+)
 handler = http_door(answer, counted_as="SelfSyncs")

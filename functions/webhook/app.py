@@ -34,7 +34,7 @@ def receive(request: Request) -> Response:
     event = parse_event(
         request.body,
         instance_id=settings.instance_id,
-        user_model=settings.mapping.user_model,
+        user_model=settings.user_model,
     )
     action = apply(event)
     logger.info("webhook applied", type=event.type, action=action)

@@ -89,7 +89,8 @@ class Clerksync:
         One query if the row is there, without a request to Clerk. Raises
         NotAuthenticatedError (401) for a user whom Clerk does not know or who was
         deleted meanwhile, MissingEmailError (400), InvalidPayloadError (400) for what
-        the table cannot hold, and ClerkUnavailableError (503).
+        the table cannot hold, UnreadableUserError (500) for a response of Clerk's that
+        cannot be read, and ClerkUnavailableError (503).
         """
         from clerksync.doors.ensure_user import ensure_user
         from clerksync.time_limit import time_limit

@@ -98,6 +98,10 @@ class ClerkRequestError(ClerksyncError):
         self.status = status
 
 
+class UnreadableUserError(ClerksyncError):
+    """Clerk responded with a user that cannot be read: asking again would not help."""
+
+
 class OtherInstanceError(ClerksyncError):
     """The key of Clerk became that of another instance in the middle of a run."""
 

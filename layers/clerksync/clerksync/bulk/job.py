@@ -14,6 +14,7 @@ from clerksync.errors import (
     InvalidPayloadError,
     OtherInstanceError,
     OutOfTimeError,
+    UnreadableUserError,
 )
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
@@ -29,6 +30,7 @@ CLERK_ERRORS: Final = (
     InvalidPayloadError,
     OtherInstanceError,
     OutOfTimeError,
+    UnreadableUserError,
 )
 
 

@@ -49,7 +49,9 @@ def _restart(window: Window) -> None:
     if place is None or place.reached == window.restarted_from:
         raise ClerkUnavailableError(_LOST)
     window.restarted_from = place.reached
-    window.asked_after, window.asked_until = place.reached - 1, window.end
+    # Whether Clerk takes a bound before 1970, it does not say.
+    window.asked_after = place.reached - 1 if place.reached > 0 else None
+    window.asked_until = window.end
 
 
 def updated_pages(clerk: ClerkApi, *, since: int) -> Iterator[Page]:

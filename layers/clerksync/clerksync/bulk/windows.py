@@ -65,20 +65,26 @@ class Window:
 
     def users_to_go(self) -> float:
         """An estimate; 0 where nothing is known, or nothing can be cut off."""
-        begin = self.place.reached if self.place else self.start
+        begin = self._begin()
         if self.walked or begin is None or self.end - begin < 2:
             return 0.0
         return self.users_per_ms * (self.end - begin - 1)
 
     def halve(self) -> "Window":
         """Cut off the later half of the way to go, and give it away."""
-        begin = self.place.reached if self.place else self.start
+        begin = self._begin()
         if begin is None:
             raise AssertionError("a window without a beginning has no half")
         middle = begin + 1 + (self.end - begin - 1) // 2
         later = Window(middle, self.end, users_per_ms=self.users_per_ms)
         self.end = middle
         return later
+
+    def _begin(self) -> int | None:
+        """Where the way to go begins. Before 1970, only odd users were created: windows
+        are not cut there, so that no bound of a request is negative."""
+        begin = self.place.reached if self.place else self.start
+        return None if begin is None else max(begin, 0)
 
 
 class Windows:

@@ -17,6 +17,7 @@ from clerksync.clerk.user import (
     IDS_LIMIT,
     ClerkUser,
     Page,
+    is_clerk_id,
     parse_json,
     parse_page,
     parse_user,
@@ -26,6 +27,7 @@ from clerksync.errors import (
     ClerkUnavailableError,
     InvalidPayloadError,
     OutOfTimeError,
+    UnreadableUserError,
 )
 from clerksync.observability import count
 from clerksync.time_limit import seconds_left
@@ -106,7 +108,8 @@ class ClerkApi:
         return self._get("/v1/users/count", query, _total_count)
 
     def user(self, clerk_id: str) -> ClerkUser | None:
-        """One user by id; None when Clerk does not know it."""
+        """One user by id; None when Clerk does not know it. Raises UnreadableUserError,
+        which names the fields that cannot be read."""
         try:
             path = f"/v1/users/{clerk_id}"
             return self._get(path, (), self._parse_user)
@@ -178,7 +181,14 @@ class ClerkApi:
         return jwks
 
     def _parse_user(self, body: bytes) -> ClerkUser:
-        return parse_user(parse_json(body), self._user_model())
+        user = parse_json(body)
+        try:
+            return parse_user(user, self._user_model())
+        except InvalidPayloadError as error:
+            if isinstance(user, dict) and is_clerk_id(user.get("id")):
+                message = f"Clerk's response for {user['id']} cannot be used. {error}"
+                raise UnreadableUserError(message) from None
+            raise  # not of Clerk, but of something that stands between
 
     def _get(
         self, path: str, query: Query, decode: Callable[[bytes], Answer]

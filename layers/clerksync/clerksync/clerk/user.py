@@ -3,40 +3,19 @@
 import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import ValidationError, from_json
 from typing_extensions import TypedDict
 
+from clerksync.clerk.needed_fields import needed_part
+from clerksync.clerk.timestamps import Moment, Timestamp, is_moment, milliseconds
 from clerksync.errors import InvalidPayloadError
-from clerksync.observability import count
+from clerksync.observability import count, logger
 
-_NO_MILLISECONDS = 20_000_000_000
-YEAR_10000: Final = 253_402_300_800_000
-"""Unix milliseconds; no Python datetime, and so no row that is read, is later."""
-
-
-def milliseconds(timestamp: int) -> int:
-    """Clerk's timestamps are Unix milliseconds. Some of its own examples show seconds:
-    whatever would be before September 1970 counts as those."""
-    return timestamp if timestamp > _NO_MILLISECONDS else timestamp * 1000
-
-
-# Integers as they come: two datetimes would cost a third of reading a user.
-Timestamp = Annotated[
-    int, Field(strict=True, ge=0, lt=YEAR_10000), AfterValidator(milliseconds)
-]
-"""Unix milliseconds of Clerk's clock."""
 CLERK_ID_PATTERN = "user_[A-Za-z0-9_]+"
 _CLERK_ID = re.compile(CLERK_ID_PATTERN)
 _CLERK_ID_LENGTH = 255
@@ -78,12 +57,15 @@ class ClerkUser(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore")
+    needed: ClassVar[frozenset[str]]
+    """The fields without which the user cannot be written: an odd value in one of them
+    makes the user unreadable. In any other field it counts as nothing."""
 
     id: Annotated[
         str, Field(pattern=rf"^{CLERK_ID_PATTERN}$", max_length=_CLERK_ID_LENGTH)
     ]
     updated_at: Timestamp
-    created_at: Timestamp | None = None
+    created_at: Moment | None = None
     first_name: str | None = None
     last_name: str | None = None
     username: str | None = None
@@ -121,6 +103,8 @@ class ClerkUser(BaseModel):
         return self.email.partition("@")[0]
 
 
+ClerkUser.needed = frozenset(ClerkUser.model_fields)
+
 # What a mapping may name besides; read only where one does.
 FURTHER_FIELDS: Final[dict[str, Any]] = (
     dict.fromkeys(("external_id", "locale"), str | None)
@@ -144,7 +128,7 @@ FURTHER_FIELDS: Final[dict[str, Any]] = (
             "mfa_disabled_at",
             "password_last_updated_at",
         ),
-        Timestamp | None,
+        Moment | None,
     )
     | dict.fromkeys(("private_metadata", "unsafe_metadata"), dict[str, Any] | None)
 )
@@ -184,19 +168,40 @@ def _refuse_constant(name: str) -> None:
 
 def parse_user(data: Any, model: type[ClerkUser] = ClerkUser) -> ClerkUser:
     """Check one decoded user. Raises InvalidPayloadError naming the fields at fault."""
+    if not isinstance(data, dict):
+        raise InvalidPayloadError("Not a Clerk user: user.")
+    read = {name: data[name] for name in model.model_fields if name in data}
     try:
-        # As JSON once more, without what is not read: a lone surrogate, which Postgres
-        # could not hold, is refused there and only there.
-        if isinstance(data, dict):
-            read = {name: data[name] for name in model.model_fields if name in data}
-            return model.model_validate_json(json.dumps(read))
-        return model.model_validate(data)
+        return _validated(read, model)
+    except (ValidationError, RecursionError, TypeError):
+        pass
+    part = needed_part(read, model.needed)
+    if is_moment(read.get("created_at")):  # the walk of a listing goes by it
+        part["created_at"] = read["created_at"]
+    try:
+        return _validated(part, model)
     except ValidationError as error:
-        fields = {".".join(map(str, e["loc"])) or "user" for e in error.errors()}
-        message = f"Not a Clerk user: {', '.join(sorted(fields)[:5])}."
-        raise InvalidPayloadError(message) from None
+        fields = {".".join(map(str, e["loc"])) for e in error.errors()}
     except (RecursionError, TypeError):
-        raise InvalidPayloadError("Not a Clerk user: no JSON can hold it.") from None
+        fields = {""}
+    if "" in fields:
+        fields = set(filter(lambda name: not _is_json(part[name]), part)) or {"user"}
+    message = f"Not a Clerk user: {', '.join(sorted(fields)[:5])}."
+    raise InvalidPayloadError(message) from None
+
+
+def _validated(read: dict[str, Any], model: type[ClerkUser]) -> ClerkUser:
+    """As JSON once more, without what is not read: a lone surrogate, which Postgres
+    could not hold, is refused there and only there."""
+    return model.model_validate_json(json.dumps(read))
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        from_json(json.dumps(value))
+    except (ValueError, RecursionError, TypeError):
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -257,9 +262,11 @@ def _parse_one_by_one(body: bytes, model: type[ClerkUser]) -> Page:
         try:
             users.append(parse_user(item, model))
             ids.append(users[-1].id)
-        except InvalidPayloadError:
+        except InvalidPayloadError as error:
             unreadable.append(_made_out(item))
-            if (clerk_id := unreadable[-1].id) is not None:
+            clerk_id = unreadable[-1].id
+            logger.error("user not read", clerk_id=clerk_id, reason=str(error))
+            if clerk_id is not None:
                 ids.append(clerk_id)
     return Page(users, unreadable, ids)
 
@@ -268,12 +275,8 @@ def _made_out(item: Any) -> Unreadable:
     if not isinstance(item, dict):
         return Unreadable()
     clerk_id = item.get("id")
-    made_out = Unreadable(id=clerk_id if is_clerk_id(clerk_id) else None)
-    with suppress(ValidationError):
-        made_out.created_at = _timestamp().validate_python(item.get("created_at"))
-    return made_out
-
-
-@cache
-def _timestamp() -> TypeAdapter[int]:
-    return TypeAdapter(Timestamp)
+    created_at = item.get("created_at")
+    return Unreadable(
+        id=clerk_id if is_clerk_id(clerk_id) else None,
+        created_at=milliseconds(created_at) if is_moment(created_at) else None,
+    )

@@ -11,14 +11,8 @@ from standardwebhooks.webhooks import (
     WebhookVerificationError,
 )
 
-from clerksync.clerk.user import (
-    YEAR_10000,
-    ClerkUser,
-    is_clerk_id,
-    milliseconds,
-    parse_json,
-    parse_user,
-)
+from clerksync.clerk.timestamps import YEAR_10000, milliseconds
+from clerksync.clerk.user import ClerkUser, is_clerk_id, parse_json, parse_user
 from clerksync.errors import (
     InvalidPayloadError,
     InvalidSettingError,

@@ -37,7 +37,8 @@ def sync_user(
 
     Raises UnknownUserError when Clerk does not know the user, DeletedUserError when a
     deletion came in meanwhile, ClerkUnavailableError and ClerkRequestError when Clerk
-    cannot be asked, InvalidPayloadError when Postgres cannot hold what it says.
+    cannot be asked, UnreadableUserError when its response cannot be read, and
+    InvalidPayloadError when Postgres cannot hold what it says.
     """
     if not is_clerk_id(clerk_id):
         raise UnknownUserError("A Clerk user id begins with user_.")

@@ -20,6 +20,7 @@ from clerksync.errors import (
     MissingEmailError,
     MissingSettingError,
     NotAuthenticatedError,
+    UnreadableUserError,
 )
 from clerksync.observability import (
     count,
@@ -41,6 +42,8 @@ Event = Mapping[str, Any]
 class Request:
     method: str
     path: str
+    """Of the route, if the gateway names one. Otherwise the request's, in which the
+    base path of a custom domain may come first."""
     headers: Mapping[str, str]
     """Names in lower case."""
     cookies: Mapping[str, str]
@@ -65,6 +68,7 @@ _COUNTED: Final[dict[type[ClerksyncError], str]] = {
     MissingSettingError: "Failed",
     InvalidSettingError: "Failed",
     ClerkUnavailableError: "Failed",
+    UnreadableUserError: "Failed",
 }
 
 
@@ -116,11 +120,18 @@ def _request(event: Event) -> Request:
         cookies.setdefault(name.strip(), value.strip())
     return Request(
         method=http.get("method", "POST"),
-        path=event.get("rawPath") or http.get("path", "/"),
+        path=_route(event) or event.get("rawPath") or http.get("path", "/"),
         headers={k.lower(): v for k, v in (event.get("headers") or {}).items()},
         cookies=cookies,
         body=_body(event),
     )
+
+
+def _route(event: Event) -> str | None:
+    """The path of the gateway's own route key, such as "POST /api/users/sync". A stage
+    or the base path of a custom domain stands in the raw path, and not in this one."""
+    path = str(event.get("routeKey")).partition(" ")[2]
+    return path if path.startswith("/") and "{" not in path else None
 
 
 def _body(event: Event) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import create_model
 
+from clerksync.clerk.needed_fields import ALWAYS, fields_of
 from clerksync.clerk.user import FURTHER_FIELDS, ClerkUser
 
 ColumnType = Literal[
@@ -111,14 +112,13 @@ class TableMapping:
     @cached_property
     def user_model(self) -> type[ClerkUser]:
         """What to read of Clerk's users: no more than the columns need."""
-        roots = {column.source.partition(".")[0] for column in self.columns}
-        further: dict[str, Any] = {
-            name: (FURTHER_FIELDS[name], None)
-            for name in sorted(roots & FURTHER_FIELDS.keys())
-        }
-        if not further:
-            return ClerkUser
-        return create_model("MappedClerkUser", __base__=ClerkUser, **further)
+        return _user_model(frozenset(column.source for column in self.columns))
+
+    @cached_property
+    def user_model_with_tier(self) -> type[ClerkUser]:
+        """The same if a metadata key decides the tier."""
+        sources = {column.source for column in self.columns}
+        return _user_model(frozenset(sources | {"public_metadata"}))
 
     def with_deletion(self, *, soft: bool) -> "TableMapping":
         """The same table, whose users are deleted that way."""
@@ -129,6 +129,20 @@ class TableMapping:
     def line_of(self, table: str, column: str | None) -> int:
         """Where its file names a column, or else the table."""
         return self.lines.get((table, column), self.lines.get((table, None), 1))
+
+
+@lru_cache
+def _user_model(sources: frozenset[str]) -> type[ClerkUser]:
+    needed = ALWAYS.union(*map(fields_of, sources))
+    if needed == ClerkUser.needed:
+        return ClerkUser
+    further: dict[str, Any] = {
+        name: (FURTHER_FIELDS[name], None)
+        for name in sorted(needed & FURTHER_FIELDS.keys())
+    }
+    model = create_model("MappedClerkUser", __base__=ClerkUser, **further)
+    model.needed = needed
+    return model
 
 
 @lru_cache

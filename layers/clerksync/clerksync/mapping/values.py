@@ -7,7 +7,8 @@ from math import isfinite
 from operator import attrgetter
 from typing import Any, Final
 
-from clerksync.clerk.user import YEAR_10000, ClerkUser
+from clerksync.clerk.timestamps import YEAR_10000
+from clerksync.clerk.user import ClerkUser
 from clerksync.mapping.table import Column, ColumnType, TableMapping
 
 

@@ -12,6 +12,6 @@ def clerk_client(settings: Settings, patience: Patience) -> ClerkApi:
         patience,
         url=lambda: settings.clerk_api_url,
         secret_key=lambda: settings.clerk_secret_key,
-        user_model=lambda: settings.mapping.user_model,
+        user_model=lambda: settings.user_model,
         refresh=settings.refresh,
     )

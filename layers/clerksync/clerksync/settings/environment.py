@@ -12,6 +12,7 @@ from typing import Final
 
 from psycopg import ProgrammingError, conninfo
 
+from clerksync.clerk.user import ClerkUser
 from clerksync.errors import InvalidSettingError, MissingSettingError
 from clerksync.mapping.file import load
 from clerksync.mapping.table import TableMapping
@@ -126,6 +127,13 @@ class Settings:
     def mapping(self) -> TableMapping:
         """The target table. CLERKSYNC_DELETE_MODE wins over its file's deletion."""
         return self.described_mapping.with_deletion(soft=self.soft_delete)
+
+    @property
+    def user_model(self) -> type[ClerkUser]:
+        """What the mapping and the tier need of Clerk's users."""
+        if self.tier_metadata_key is None:
+            return self.described_mapping.user_model
+        return self.described_mapping.user_model_with_tier
 
     @property
     def soft_delete(self) -> bool:

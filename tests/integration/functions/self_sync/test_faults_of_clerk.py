@@ -4,9 +4,7 @@ import psycopg
 import pytest
 
 from local.stub_clerk.faults import Fault
-from tests.doors import (
-    untouched,
-)
+from tests.doors import log_lines, untouched
 from tests.integration.functions.self_sync.door import Door
 
 FAULTS = {
@@ -82,10 +80,32 @@ def test_a_retry_after_that_is_no_time_does_no_harm(
     assert all(0 <= wait <= 1 for wait in door.waits)
 
 
-def test_an_unreadable_user_is_clerks_failure(
-    door: Door, connection: psycopg.Connection
+def test_a_user_that_cannot_be_read_is_no_failure_of_the_network(
+    door: Door, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An answer that is no user is no reason to tell the browser it did wrong."""
+    """Clerk has responded: 500 at once, and log and response name the field."""
     door.clerk.update_user(door.user_id, first_name=17)
     with untouched(connection):
-        assert door.sync().status == 503
+        answer = door.sync()
+    assert answer.status == 500
+    assert "first_name" in answer.error
+    assert "network" not in answer.error
+    assert "retry-after" not in answer.headers
+    assert door.asked(f"/v1/users/{door.user_id}") == 1
+    (line,) = log_lines(capsys.readouterr().out, "request refused")
+    assert line["reason"] == answer.error
+
+
+@pytest.mark.usefixtures("known")
+def test_odd_values_that_nobody_needs_are_not_noticed(door: Door) -> None:
+    """A second email without an ID, a second phone number without a number."""
+    user = door.clerk.get_user(door.user_id)
+    user["email_addresses"].append({"id": None, "email_address": "n@example.com"})
+    user["phone_numbers"].append({"id": "idn_phone"})
+    user |= {"first_name": "Nora", "created_at": -62_135_596_800_000, "locale": 17}
+    door.clerk.users.replace(user)
+    answer = door.sync()
+    assert answer.status == 200
+    row = answer.body["user"]
+    assert (row["first_name"], row["email"]) == ("Nora", "noor@example.com")
+    assert row["clerk_created_at"] == "0001-01-01T00:00:00+00:00"

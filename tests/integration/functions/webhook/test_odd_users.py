@@ -92,3 +92,32 @@ def test_an_update_in_milliseconds_beats_an_older_one_in_seconds(door: Door) -> 
     assert action(door.updated(version=1, last_name="Ibarra")) == "updated"
     late = user_json(last_name="Old", updated_at=EPOCH_MS // 1000)
     assert action(door.send("user.updated", late)) == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "created_at",
+    [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, tzinfo=UTC)],
+    ids=["the year 1", "1969"],
+)
+def test_a_user_from_before_1970_is_stored(
+    door: Door, connection: psycopg.Connection, created_at: datetime
+) -> None:
+    """Postgres can hold the time, so the row has it."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    ms = round((created_at - epoch).total_seconds() * 1000)
+    assert action(door.created(created_at=ms)) == "created"
+    assert rows(connection)[user_id(1)]["clerk_created_at"] == created_at
+
+
+@pytest.mark.usefixtures("known")
+def test_odd_values_that_nobody_needs_do_not_keep_an_update_out(
+    door: Door, connection: psycopg.Connection
+) -> None:
+    """Nothing but the primary email and the mapped fields counts."""
+    odd = user_json(1, version=2, first_name="Nora", locale=["de"], external_id=17)
+    odd["email_addresses"].insert(0, {"id": None, "email_address": "n@example.com"})
+    odd["phone_numbers"].append({"id": "idn_phone", "phone_number": None})
+    odd |= {"last_sign_in_at": -1, "unsafe_metadata": "odd", "banned": None}
+    assert action(door.send("user.updated", odd)) == "updated"
+    row = rows(connection)[user_id(1)]
+    assert (row["first_name"], row["email"]) == ("Nora", "user1@example.com")

@@ -10,6 +10,7 @@ import random
 from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from math import inf
 from typing import Any, Self, cast
 
 from hypothesis import strategies as st
@@ -25,7 +26,12 @@ from clerksync.write.rows import Prepared
 PAGE = 4
 _FOR_EVER = 20_000
 
-_MOMENTS = st.integers(0, 12) | st.integers(1_000, 1_100) | st.integers(0, 10**12)
+_MOMENTS = (
+    st.integers(-12, 12)
+    | st.integers(1_000, 1_100)
+    | st.integers(0, 10**12)
+    | st.just(-(10**13))
+)
 # Crowds within a millisecond, dense and sparse times beside each other.
 TIMES = st.lists(st.tuples(_MOMENTS, st.integers(1, 3 * PAGE)), max_size=12).map(
     lambda crowds: [moment for moment, size in crowds for _ in range(size)]
@@ -65,7 +71,11 @@ class Listing:
         self.asked += 1
         if starting_after in self.gone:
             raise ClerkRequestError("Nobody has that id.", 404)
-        first = -1 if created_after is None else created_after + (not self._inclusive)
+        assert created_after is None or created_after >= 0
+        assert created_before >= 0
+        first = -inf
+        if created_after is not None:
+            first = created_after + (not self._inclusive)
         stop = created_before + self._inclusive
         found = (
             (time, user_id)

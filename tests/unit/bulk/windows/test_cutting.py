@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerksync.bulk.windows import Windows
+from clerksync.clerk.api import PAGE_LIMIT
+from clerksync.clerk.user import ClerkUser, Page
 from tests.unit.bulk.windows.simulation import (
     PAGE,
     SEEDS,
@@ -102,3 +104,40 @@ def test_an_unreadable_user_beyond_the_cut_is_not_in_the_page_too() -> None:
     assert later is not None
     assert later.start == 18
     assert walk.windows.advance(only, asked).unreadable == []
+
+
+@pytest.mark.parametrize("place", range(PAGE + 1))
+def test_a_user_without_a_time_of_creation_belongs_to_the_page_it_is_in(
+    place: int,
+) -> None:
+    """Wherever Clerk lists it, and whatever was cut off meanwhile."""
+    listing = Listing([1, 2, 3, 4, 10, 17, 18, 22, 30], inclusive=False)
+    walk = Walk(Windows.until(31), listing, workers=1)
+    only = walk.windows.take()
+    assert only is not None
+    walk.windows.advance(only, listing.next_page(only))
+    asked = listing.next_page(only)
+    later = walk.windows.take()
+    assert later is not None
+    odd = ClerkUser.model_construct(id="user_odd", created_at=None)
+    asked.users.insert(place, odd)
+    asked.ids.insert(place, odd.id)
+    own = walk.windows.advance(only, asked)
+    assert odd in own.users
+    assert odd.id in own.ids
+    assert only.walked
+
+
+def test_a_page_of_users_without_times_of_creation_does_not_stop_the_walk() -> None:
+    """The cursor goes on; a later run resumes at the last time that was seen."""
+    windows = Windows.until(31)
+    window = windows.take()
+    assert window is not None
+    users = [
+        ClerkUser.model_construct(id=f"user_{n}", created_at=None)
+        for n in range(PAGE_LIMIT)
+    ]
+    page = Page(users, [], [user.id for user in users])
+    assert windows.advance(window, page) == page
+    assert (window.walked, window.cursors[-1]) == (False, users[-1].id)
+    assert window.place is None
