@@ -152,7 +152,7 @@ OTHERS: Final = (
     _mutant(
         "a dry run commits",
         (
-            f"{_LAYER}/write/user_table.py",
+            f"{_LAYER}/write/staging.py",
             "force_rollback=dry_run",
             "force_rollback=False",
         ),
@@ -302,7 +302,7 @@ OTHERS: Final = (
         (
             Edit(
                 f"{_LAYER}/write/user_table.py",
-                "run(lambda c: work(c, [], whole))",
+                "call(self._sql.upsert_staged, [])",
                 "raise",
             ),
         ),

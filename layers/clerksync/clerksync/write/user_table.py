@@ -34,10 +34,9 @@ from clerksync.write.refusal import (
     obstacle,
 )
 from clerksync.write.rows import Prepared, RowMaker, StagedRow
-from clerksync.write.sql_functions import build
+from clerksync.write.sql_functions import Function, build
+from clerksync.write.staging import call_staged, one_row
 
-# Large enough that the calls do not count, small enough for a socket's buffer.
-_LINES_AT_ONCE: Final = 500
 _UNIQUE: Final = "23505"
 _UNSTORABLE = (
     psycopg.DataError,
@@ -100,7 +99,7 @@ class UserTable:
     def clock(self) -> datetime:
         """The database's clock. Read it before asking Clerk about one user by id."""
         now: datetime = self._database.run(
-            lambda connection: _one(connection, "SELECT clock_timestamp()")
+            lambda connection: one_row(connection, "SELECT clock_timestamp()")
         )[0]
         return now
 
@@ -118,7 +117,7 @@ class UserTable:
         try:
             outcome = self._database.run(
                 lambda connection: Outcome.of(
-                    _one(connection, self._sql.upsert_user.call, parameters)
+                    one_row(connection, self._sql.upsert_user.call, parameters)
                 )
             )
         except _UNSTORABLE as error:
@@ -180,7 +179,7 @@ class UserTable:
         parameters = [list(clerk_ids), unless_synced_since, self._deletion]
         return self._database.run(
             lambda connection: int(
-                _one(connection, self._sql.delete_users.call, parameters)[0]
+                one_row(connection, self._sql.delete_users.call, parameters)[0]
             )
         )
 
@@ -248,27 +247,22 @@ class UserTable:
         """
         flags = [*self._flags, all_asked]
 
-        def work(
-            connection: psycopg.Connection, staged: list[StagedRow], call: sql.Composed
-        ) -> tuple[Any, ...]:
-            with connection.transaction(force_rollback=dry_run):
-                connection.execute(self._sql.create_staging)
-                with connection.cursor().copy(self._sql.copy_staging) as copy:
-                    for at in range(0, len(staged), _LINES_AT_ONCE):
-                        part = staged[at : at + _LINES_AT_ONCE]
-                        copy.write("".join([f"{line}\n" for _, _, line in part]))
-                return _one(connection, call, flags)
+        def call(function: Function, staged: list[StagedRow]) -> tuple[Any, ...]:
+            return self._database.run(
+                lambda connection: call_staged(
+                    connection, self._sql, function, staged, flags, dry_run=dry_run
+                )
+            )
 
-        run, whole = self._database.run, self._sql.upsert_staged.call
         try:
-            return Outcome.of(run(lambda c: work(c, rows, whole)))
+            return Outcome.of(call(self._sql.upsert_staged, rows))
         except psycopg.Error as error:
             if concerns_statement(error):
                 raise
-            run(lambda c: work(c, [], whole))
+            call(self._sql.upsert_staged, [])
             if len(rows) == 1:
                 return _refused(rows[0][0], Refusal.of(error))
-        *counts, refused = run(lambda c: work(c, rows, self._sql.isolate.call))
+        *counts, refused = call(self._sql.isolate, rows)
         outcome = Outcome.of(tuple(counts))
         for clerk_id, *why in refused:
             refusal = Refusal(*why)
@@ -284,16 +278,6 @@ class UserTable:
 def _refused(clerk_id: str, refusal: Refusal) -> Outcome:
     refusal.log("user not written", clerk_id)
     return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
-
-
-def _one(
-    connection: psycopg.Connection, query: Any, parameters: Sequence[Any] | None = None
-) -> tuple[Any, ...]:
-    # In binary, a time is the same whatever DateStyle the session has.
-    row = connection.execute(query, parameters, binary=True).fetchone()
-    if row is None:
-        raise AssertionError("a query that always gives one row gave none")
-    return row
 
 
 def _as_read(value: Any) -> Any:
