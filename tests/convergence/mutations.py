@@ -301,9 +301,9 @@ OTHERS: Final = (
         "a row that is refused costs its batch",
         (
             Edit(
-                f"{_LAYER}/write/user_table.py",
-                "call(self._sql.upsert_staged, [])",
-                "raise",
+                f"{_LAYER}/write/batch.py",
+                "            self._call(self._path.upsert_staged, [])",
+                "            raise",
             ),
         ),
         test="tests/integration/write/test_refused_rows.py",

@@ -24,7 +24,7 @@ _KEPT_BY: Final = (
 def concerns_statement(error: psycopg.Error) -> bool:
     """Whether an error is surely not about a single row.
 
-    If this is false, a batch of none tells: see `UserTable.upsert_rows`.
+    If this is false, a batch of none tells: see `BatchWriter.write`.
     """
     state = error.sqlstate
     return state is None or state.startswith(_CLASSES) or state in _STATES

@@ -7,7 +7,7 @@ webhook hands it one user, a bulk run a staged batch.
 import copy
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import errors, sql
@@ -24,20 +24,19 @@ from clerksync.mapping.table import TableMapping
 from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import Ask, reassign_emails
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
 from clerksync.write.refusal import (
     SWALLOWED,
-    Refusal,
     concerns_statement,
     obstacle,
 )
 from clerksync.write.rows import Prepared, RowMaker, StagedRow
-from clerksync.write.sql_functions import Function, build
-from clerksync.write.staging import call_staged, one_row
+from clerksync.write.sql_functions import build
+from clerksync.write.staging import one_row
 
-_UNIQUE: Final = "23505"
 _UNSTORABLE = (
     psycopg.DataError,
     errors.ProgramLimitExceeded,  # an email too long for its index
@@ -151,7 +150,7 @@ class UserTable:
         )
         if newest:
             rows = sorted(newest.values())
-            outcome.add(self.upsert_rows(rows, dry_run=dry_run))
+            outcome.add(self._write_batch(rows, dry_run=dry_run))
             if outcome.blocked:
                 self._reassign_emails(rows, outcome, dry_run=dry_run)
             self._name_losers(outcome)
@@ -215,7 +214,7 @@ class UserTable:
         self, rows: Sequence[StagedRow], outcome: Outcome, *, dry_run: bool = False
     ) -> None:
         def write(rows: list[StagedRow], all_asked: bool) -> Outcome:
-            return self.upsert_rows(rows, dry_run=dry_run, all_asked=all_asked)
+            return self._write_batch(rows, dry_run=dry_run, all_asked=all_asked)
 
         def delete(clerk_id: str, since: datetime) -> int:
             return self.delete([clerk_id], unless_synced_since=since)
@@ -230,54 +229,19 @@ class UserTable:
             delete=None if dry_run else delete,
         )
 
+    def _write_batch(
+        self, rows: list[StagedRow], *, dry_run: bool, all_asked: bool = False
+    ) -> Outcome:
+        flags = [*self._flags, all_asked]
+        return BatchWriter(self._database, self._sql, flags, dry_run=dry_run).write(
+            rows
+        )
+
     def _name_losers(self, outcome: Outcome) -> None:
         """Where an email may be NULL, the next news of the user mends it."""
         if self.mapping.email_not_null:
             for clerk_id in outcome.losers:
                 logger.warning("another row holds the email", clerk_id=clerk_id)
-
-    def upsert_rows(
-        self, rows: list[StagedRow], *, dry_run: bool, all_asked: bool = False
-    ) -> Outcome:
-        """Apply rows, one for each user, sorted by ID. Rows that the table refuses are
-        left out and end in `failed`. Users who are blocked by the email of another are
-        returned and not written; with `all_asked`, they are written without it.
-
-        Raises the error if the statement itself is refused: a batch of none tells.
-        """
-        flags = [*self._flags, all_asked]
-
-        def call(function: Function, staged: list[StagedRow]) -> tuple[Any, ...]:
-            return self._database.run(
-                lambda connection: call_staged(
-                    connection, self._sql, function, staged, flags, dry_run=dry_run
-                )
-            )
-
-        try:
-            return Outcome.of(call(self._sql.upsert_staged, rows))
-        except psycopg.Error as error:
-            if concerns_statement(error):
-                raise
-            call(self._sql.upsert_staged, [])
-            if len(rows) == 1:
-                return _refused(rows[0][0], Refusal.of(error))
-        *counts, refused = call(self._sql.isolate, rows)
-        outcome = Outcome.of(tuple(counts))
-        for clerk_id, *why in refused:
-            refusal = Refusal(*why)
-            if refusal.sqlstate == _UNIQUE:  # perhaps only a race
-                row = [row for row in rows if row[0] == clerk_id]
-                retried = self.upsert_rows(row, dry_run=dry_run, all_asked=all_asked)
-                outcome.add(retried)
-            else:
-                outcome.add(_refused(clerk_id, refusal))
-        return outcome
-
-
-def _refused(clerk_id: str, refusal: Refusal) -> Outcome:
-    refusal.log("user not written", clerk_id)
-    return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
 
 
 def _as_read(value: Any) -> Any:

@@ -1,0 +1,85 @@
+"""Write a batch of rows; a row that the table refuses costs that row only."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+
+from clerksync.postgres.database import Database
+from clerksync.write.outcome import Outcome
+from clerksync.write.refusal import Refusal, concerns_statement
+from clerksync.write.rows import StagedRow
+from clerksync.write.sql_functions import Function, WritePath
+from clerksync.write.staging import call_staged
+
+_UNIQUE: Final = "23505"
+
+
+class BatchWriter:
+    def __init__(
+        self,
+        database: Database,
+        path: WritePath,
+        flags: Sequence[Any],
+        *,
+        dry_run: bool,
+    ) -> None:
+        """`flags` are those of the upsert. A dry run writes nothing."""
+        self._database = database
+        self._path = path
+        self._flags = flags
+        self._dry_run = dry_run
+
+    def write(self, rows: list[StagedRow]) -> Outcome:
+        """Apply rows, one for each user, sorted by ID. Rows that the table refuses are
+        left out and end in `failed`. Users who are blocked by the email of another are
+        returned and not written, unless all were asked for.
+
+        Raises the error if the statement itself is refused: a batch of none tells.
+        """
+        try:
+            return Outcome.of(self._call(self._path.upsert_staged, rows))
+        except psycopg.Error as error:
+            if concerns_statement(error):
+                raise
+            self._call(self._path.upsert_staged, [])
+            if len(rows) == 1:
+                return _refused(rows[0][0], Refusal.of(error))
+        return self._isolated(rows)
+
+    def _isolated(self, rows: list[StagedRow]) -> Outcome:
+        try:
+            *counts, refused = self._call(self._path.isolate, rows)
+        except psycopg.Error as error:
+            if concerns_statement(error):
+                raise
+            # COPY refuses a value, such as one that the database's encoding lacks.
+            middle = len(rows) // 2
+            outcome = self.write(rows[:middle])
+            outcome.add(self.write(rows[middle:]))
+            return outcome
+        outcome = Outcome.of(tuple(counts))
+        for clerk_id, *why in refused:
+            refusal = Refusal(*why)
+            if refusal.sqlstate == _UNIQUE:  # perhaps only a race
+                outcome.add(self.write([row for row in rows if row[0] == clerk_id]))
+            else:
+                outcome.add(_refused(clerk_id, refusal))
+        return outcome
+
+    def _call(self, function: Function, rows: list[StagedRow]) -> tuple[Any, ...]:
+        return self._database.run(
+            lambda connection: call_staged(
+                connection,
+                self._path,
+                function,
+                rows,
+                self._flags,
+                dry_run=self._dry_run,
+            )
+        )
+
+
+def _refused(clerk_id: str, refusal: Refusal) -> Outcome:
+    refusal.log("user not written", clerk_id)
+    return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
