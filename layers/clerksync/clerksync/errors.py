@@ -55,6 +55,12 @@ class NotAuthenticatedError(ClerksyncError):
 
     http_status = 401
 
+    def __init__(self, message: str, *, why: str | None = None) -> None:
+        super().__init__(message)
+        self.why = why
+        """What is wrong with the token: for the log only, because a stranger learns
+        nothing from a response. Holds no part of the token."""
+
 
 class UnknownUserError(NotAuthenticatedError):
     """Clerk, asked by id, does not know the user: a session can outlive its user."""
