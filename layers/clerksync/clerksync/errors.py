@@ -34,6 +34,10 @@ class InvalidSettingError(ClerksyncError):
     """A setting is there and cannot be used."""
 
 
+class UnreadableFileError(InvalidSettingError):
+    """A file that a person wrote is no text, or cannot be read at all."""
+
+
 class AccessDeniedError(InvalidSettingError):
     """A secret that the function's role may not read, or not yet."""
 
