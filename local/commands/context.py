@@ -10,11 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from clerksync.clerk.user import is_clerk_id
-from clerksync.errors import ClerksyncError, SchemaOutdatedError
+from clerksync.errors import (
+    ClerksyncError,
+    SchemaOutdatedError,
+    UnreadableFileError,
+)
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate as apply_migrations
 from clerksync.settings.environment import Settings
-from local.stack.target import settings_in_environment
+from local.stack.target import load_dotenv, settings_in_environment
 
 ClerkId = Annotated[str, typer.Argument(metavar="ID", help="user_…")]
 
@@ -53,9 +57,12 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Exit 1 with a message that says what to do, instead of a traceback."""
+    """Exit 1 with a message that says what to do, instead of a traceback; exit 2 if the
+    reason is a file that cannot be read."""
     try:
         yield
+    except UnreadableFileError as error:
+        fail(str(error), code=2)
     except SchemaOutdatedError:
         fail("The database schema is not up to date: run clerksync migrate.")
     except (ClerksyncError, OSError) as error:
@@ -76,7 +83,13 @@ def say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def fail(message: str) -> NoReturn:
+def read_dotenv() -> None:
+    """Take over what `.env` says, for a command that looks at the settings early."""
+    with errors():
+        load_dotenv()
+
+
+def fail(message: str, *, code: int = 1) -> NoReturn:
     text = f"[red]error:[/red] {escape(message)}"
     err.print(text, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+    raise typer.Exit(code)

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from local.commands.context import database, err, out, stack
+from local.commands.context import database, err, out, read_dotenv, stack
 from local.doctor.check_runner import examine
 from local.doctor.checks import CHECKS
 from local.doctor.output import show_findings, show_summary
 from local.doctor.subject import Subject
 from local.progress import shown_progress
-from local.stack.target import has_own_settings, load_dotenv
+from local.stack.target import has_own_settings
 from local.status import look, show_status
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
@@ -24,7 +24,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     Ends with 1 when anything is wrong.
     """
-    load_dotenv()
+    read_dotenv()
     own = has_own_settings()  # before those of a stub are set
     progress = partial(shown_progress, err, transient=True)
     with stack(), Subject.opened(own=own, progress=progress) as subject:

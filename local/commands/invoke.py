@@ -7,11 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from clerksync.errors import ClerksyncError, MissingSettingError
+from clerksync.errors import (
+    ClerksyncError,
+    MissingSettingError,
+    UnreadableFileError,
+)
 from clerksync.settings.environment import Settings
-from local.commands.context import err, errors, fail, stack
+from clerksync.text_files import decode, read_text
+from local.commands.context import err, errors, fail, read_dotenv, stack
 from local.stack.functions import MODULES, handler, load_event, ready, signed
-from local.stack.target import has_own_settings, load_dotenv
+from local.stack.target import has_own_settings
 from local.stub_clerk.stub import StubClerk
 
 EventFile = Annotated[
@@ -50,7 +55,7 @@ def invoke(
 def sign(event_file: EventFile) -> None:
     """Print a webhook event with a fresh, valid signature."""
     event = _read(event_file)
-    load_dotenv()
+    read_dotenv()
     with errors():
         try:
             print(json.dumps(signed(event, _signing_secret())))
@@ -60,12 +65,19 @@ def sign(event_file: EventFile) -> None:
 
 def _read(event_file: Path) -> dict[str, Any]:
     try:
-        text = sys.stdin.read() if str(event_file) == "-" else event_file.read_text()
-        return load_event(text)
+        return load_event(_text(event_file))
     except OSError as error:
         raise typer.BadParameter(f"{event_file}: {error.strerror}") from None
+    except UnreadableFileError as error:
+        raise typer.BadParameter(str(error)) from None
     except (TypeError, ValueError):
         raise typer.BadParameter(f"{event_file} is not a JSON object") from None
+
+
+def _text(event_file: Path) -> str:
+    if str(event_file) == "-":
+        return decode(sys.stdin.buffer.read(), called="standard input")
+    return read_text(event_file, called=str(event_file))
 
 
 def _signing_secret() -> str:

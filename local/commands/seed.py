@@ -5,12 +5,11 @@ from typing import Annotated
 import typer
 
 from clerksync.settings.environment import Settings
-from local.commands.context import errors, fail, out
+from local.commands.context import errors, fail, out, read_dotenv
 from local.progress import shown_progress
 from local.seeding import seed_users
 from local.stack.target import (
     has_own_settings,
-    load_dotenv,
     running_dev,
     settings_in_environment,
 )
@@ -31,7 +30,7 @@ def seed(
 
     Called again, it makes only those that are missing. A live instance is refused.
     """
-    load_dotenv()
+    read_dotenv()
     if not has_own_settings() and running_dev() is None:
         fail(
             "There is nothing to make users in: without settings, the stub Clerk lives "

@@ -2,10 +2,9 @@
 
 import typer
 
-from local.commands.context import errors, out
+from local.commands.context import errors, out, read_dotenv
 from local.demo.story import run_demo
 from local.dev import run_dev
-from local.stack.target import load_dotenv
 
 
 def demo() -> None:
@@ -16,6 +15,6 @@ def demo() -> None:
 
 def dev() -> None:
     """Serve the HTTP routes on this laptop until Ctrl-C."""
-    load_dotenv()
+    read_dotenv()
     with errors():
         run_dev(out)

@@ -11,12 +11,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from clerksync.text_files import read_text
 from local.stack.embedded_postgres import embedded_postgres
 from local.stub_clerk.stub import StubClerk
 
@@ -30,8 +32,18 @@ Origin = Literal["own", "dev", "stub"]
 
 
 def load_dotenv() -> None:
-    """Take over what `.env` says and the environment does not."""
-    for name, value in dotenv_values(".env").items():
+    """Take over what `.env` says and the environment does not.
+
+    Raises UnreadableFileError, which names the line if it is known.
+    """
+    file = Path(".env")
+    if (file / "pyvenv.cfg").exists():
+        return  # a virtual environment by that name
+    try:
+        text = read_text(file, called=".env")
+    except FileNotFoundError:
+        return
+    for name, value in dotenv_values(stream=StringIO(text)).items():
         if value and not os.environ.get(name):
             os.environ[name] = value
 

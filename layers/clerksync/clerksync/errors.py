@@ -34,6 +34,10 @@ class InvalidSettingError(ClerksyncError):
     """A setting is there and cannot be used."""
 
 
+class UnreadableFileError(InvalidSettingError):
+    """A file that a person wrote is no text, or cannot be read at all."""
+
+
 class AccessDeniedError(InvalidSettingError):
     """A secret that the function's role may not read, or not yet."""
 
@@ -54,6 +58,12 @@ class NotAuthenticatedError(ClerksyncError):
     """No session token, or one that must be refused."""
 
     http_status = 401
+
+    def __init__(self, message: str, *, why: str | None = None) -> None:
+        super().__init__(message)
+        self.why = why
+        """What is wrong with the token: for the log only, because a stranger learns
+        nothing from a response. Holds no part of the token."""
 
 
 class UnknownUserError(NotAuthenticatedError):

@@ -73,7 +73,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         "at": [f"{frame.filename}:{frame.lineno}" for frame in frames[-8:]],
     }
     if isinstance(error, ClerksyncError):
-        description["reason"] = str(error)
+        description["reason"] = getattr(error, "why", None) or str(error)
     # What Postgres said may stand behind an error of our own.
     said = error if isinstance(error, psycopg.Error) else error.__cause__
     if isinstance(said, psycopg.Error):

@@ -22,6 +22,29 @@ _LEEWAY_SECONDS: Final = 5
 _JWKS_TTL_SECONDS: Final = 3600
 _JWKS_PAUSE_SECONDS: Final = 10
 _REFUSED: Final = "Not authenticated: send a valid Clerk session token."
+_UNREADABLE: Final = "not a JWT that can be read"
+_NO_SESSION: Final = "missing sid: a JWT template's token, perhaps"
+# The header's `cat`, as Clerk's JavaScript SDK checks it (@clerk/backend,
+# jwtCategories.ts): tokens from before it have none.
+_SESSION: Final = "cl_B7d4PD111AAA"
+_ANY: Final = "cl_I7d4PD111III"
+"""Some instances write this into tokens of every category."""
+_CATEGORIES: Final = {
+    "cl_B7d4PD222AAA": "a JWT template's token",
+    "cl_B7d4PD333AAA": "a machine's token",
+}
+# By the names of PyJWT's exceptions, which is not imported yet.
+_FAULTS: Final = {
+    "ExpiredSignatureError": "expired",
+    "ImmatureSignatureError": "not yet valid: a clock may be wrong",
+    "InvalidIssuerError": "wrong issuer: not the one of CLERK_PUBLISHABLE_KEY or "
+    "CLERK_ISSUER",
+    "InvalidSignatureError": "wrong signature: a different instance signed it, or "
+    "CLERK_JWT_KEY is out of date",
+    "InvalidSubjectError": "sub is not a text",
+    "InvalidJTIError": "jti is not a text",
+    "InvalidIssuedAtError": "iat is not a time",
+}
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -59,17 +82,12 @@ class SessionVerifier:
         fetching the JWKS raises.
         """
         if token.count(".") != 2:
-            raise NotAuthenticatedError(_REFUSED)
+            raise _refusal("not a JWT: an API key or a machine's token, perhaps")
         import jwt  # noqa: PLC0415 - see above
 
         try:
             header = jwt.get_unverified_header(token)
-            # OAuth access tokens say at+jwt; Clerk's session tokens JWT.
-            if (
-                header.get("alg") != "RS256"
-                or header.get("typ", "JWT").upper() != "JWT"
-            ):
-                raise NotAuthenticatedError(_REFUSED)
+            _check_header(header)
             key = public_key(pem) if pem else self._key(header, jwks_url)
             claims = jwt.decode(
                 token,
@@ -79,8 +97,10 @@ class SessionVerifier:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "sub", "sid", "iss"], "verify_aud": False},
             )
-        except (jwt.PyJWTError, ValueError, AttributeError, RecursionError):
-            raise NotAuthenticatedError(_REFUSED) from None
+        except jwt.PyJWTError as error:
+            raise _refusal(_fault(error)) from None
+        except (ValueError, AttributeError, RecursionError):
+            raise _refusal(_UNREADABLE) from None
         _check_claims(claims, authorized_parties)
         return str(claims["sub"])
 
@@ -102,7 +122,7 @@ class SessionVerifier:
                     raise
             self._fetched = jwks_url, time.monotonic()
         if kid not in self._keys:
-            raise NotAuthenticatedError(_REFUSED)
+            raise _refusal("unknown key ID: a different instance signed it")
         return self._keys[kid]
 
 
@@ -113,19 +133,50 @@ def find_token(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str:
         return token.strip()
     if cookies.get("__session"):
         return cookies["__session"]
-    raise NotAuthenticatedError(_REFUSED)
+    if any(name.startswith("__session_") for name in cookies):
+        raise _refusal("no __session cookie, only one with a suffix")
+    if headers.get("authorization", "").strip():
+        raise _refusal("no bearer token in the Authorization header, and no cookie")
+    raise _refusal("no token: neither an Authorization header nor a __session cookie")
+
+
+def _refusal(why: str) -> NotAuthenticatedError:
+    return NotAuthenticatedError(_REFUSED, why=why)
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    if header.get("alg") != "RS256":
+        raise _refusal("wrong algorithm: not RS256")
+    # OAuth access tokens say at+jwt; Clerk's session tokens JWT.
+    if header.get("typ", "JWT").upper() != "JWT":
+        raise _refusal("wrong type: an OAuth token, perhaps")
+    category = header.get("cat", _SESSION)
+    if category not in (_SESSION, _ANY):
+        what = _CATEGORIES.get(category) if isinstance(category, str) else None
+        raise _refusal(f"wrong category: {what or 'not a session token'}")
 
 
 def _check_claims(claims: Mapping[str, Any], parties: frozenset[str]) -> None:
     azp = claims.get("azp")
-    if (
-        not is_clerk_id(claims["sub"])  # mch_… is a machine
-        or not isinstance(claims["sid"], str)
-        or not claims["sid"]
-        or claims.get("sts") == "pending"  # the user has tasks left before signing in
-        or (parties and not (isinstance(azp, str) and azp in parties))
-    ):
-        raise NotAuthenticatedError(_REFUSED)
+    if not is_clerk_id(claims["sub"]):  # mch_… is a machine
+        raise _refusal("sub is not a user: a machine's token, perhaps")
+    if not isinstance(claims["sid"], str) or not claims["sid"]:
+        raise _refusal(_NO_SESSION)
+    if claims.get("sts") == "pending":
+        raise _refusal("pending: the user has tasks left before signing in")
+    if parties and not isinstance(azp, str):
+        raise _refusal("no azp, and CLERK_AUTHORIZED_PARTIES is set")
+    if parties and azp not in parties:
+        raise _refusal("azp is not one of CLERK_AUTHORIZED_PARTIES")
+
+
+def _fault(error: Exception) -> str:
+    """What PyJWT found, without what the token says."""
+    kind = type(error).__name__
+    if kind == "MissingRequiredClaimError":
+        claim: str = error.claim  # type: ignore[attr-defined] # of that very class
+        return _NO_SESSION if claim == "sid" else f"missing claim: {claim}"
+    return _FAULTS.get(kind, _UNREADABLE)
 
 
 @lru_cache(maxsize=4)

@@ -28,6 +28,7 @@ from clerksync.mapping.table import (
     OwnId,
     TableMapping,
 )
+from clerksync.text_files import read_text
 
 FOLDER: Final = resources.files("clerksync.mapping") / "presets"
 
@@ -102,8 +103,8 @@ def load(name_or_path: str) -> TableMapping:
     is_name = "/" not in name_or_path and not name_or_path.endswith(".toml")
     file = FOLDER / f"{name_or_path}.toml" if is_name else Path(name_or_path)
     try:
-        text = file.read_text("utf-8")
-    except (OSError, ValueError):
+        text = read_text(file, called=f"Mapping {name_or_path}")
+    except FileNotFoundError:
         message = (
             "CLERKSYNC_MAPPING names no mapping that can be read. Take one of "
             f"{', '.join(presets())}, or the path of a TOML file."

@@ -95,6 +95,11 @@ FORGED: dict[str, Forge] = {
     "OAuth in capitals": lambda door, _: door.token(headers={"typ": "AT+JWT"}),
     "OAuth in full": lambda door, _: door.token(headers={"typ": "application/at+jwt"}),
     "typ a number": lambda door, _: door.token(headers={"typ": 1}),
+    "of a JWT template": lambda door, _: door.token(headers={"cat": "cl_B7d4PD222AAA"}),
+    "of a machine": lambda door, _: door.token(headers={"cat": "cl_B7d4PD333AAA"}),
+    "cat of tomorrow": lambda door, _: door.token(headers={"cat": "cl_B7d4PD444AAA"}),
+    "cat empty": lambda door, _: door.token(headers={"cat": ""}),
+    "cat a list": lambda door, _: door.token(headers={"cat": ["cl_B7d4PD111AAA"]}),
     "an unknown critical header": lambda door, _: door.token(
         headers={"crit": ["exp"], "exp": 1}
     ),

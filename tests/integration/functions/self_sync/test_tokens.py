@@ -67,8 +67,18 @@ def test_a_refused_token_in_the_cookie_is_refused_too(door: Door) -> None:
         ({}, {"headers": {"typ": "jwt"}}),
         ({"sts": None}, {}),
         ({"azp": None}, {}),
+        ({}, {"headers": {"cat": None}}),
+        ({}, {"headers": {"cat": "cl_I7d4PD111III"}}),
     ],
-    ids=["just expired", "almost valid", "typ jwt", "version 1", "no azp"],
+    ids=[
+        "just expired",
+        "almost valid",
+        "typ jwt",
+        "version 1",
+        "no azp",
+        "from before categories",
+        "of an instance without categories",
+    ],
 )
 @pytest.mark.usefixtures("keys")
 def test_a_token_that_is_good_enough_is_accepted(
