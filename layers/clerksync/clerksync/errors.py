@@ -131,4 +131,4 @@ class DeletionBlockedError(ClerksyncError):
 
 
 class DatabaseUnreachableError(ClerksyncError):
-    """No connection to Postgres."""
+    """No connection to Postgres, or none that can be used."""
