@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode, in front of the Postgres of the tests."""
+"""A real PgBouncer, in front of the Postgres of the tests."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = {pool_mode}
 default_pool_size = 1
 {user_setting}
 """
@@ -45,7 +45,9 @@ unless_installed = pytest.mark.skipif(
 
 
 @contextmanager
-def pgbouncer(target: str, folder: Path) -> Iterator[str]:
+def pgbouncer(
+    target: str, folder: Path, *, pool_mode: str = "transaction"
+) -> Iterator[str]:
     """Run PgBouncer with one server connection for each database; yields the URL of the
     target through it."""
     program = _program()
@@ -61,6 +63,7 @@ def pgbouncer(target: str, folder: Path) -> Iterator[str]:
                 user=login["user"],
                 password=login.get("password") or "none",
                 port=port,
+                pool_mode=pool_mode,
                 user_setting=f"user = {_UNPRIVILEGED}" if os.geteuid() == 0 else "",
             )
         )

@@ -156,4 +156,4 @@ class RowRefusedError(ClerksyncError):
 
 
 class DatabaseUnreachableError(ClerksyncError):
-    """No connection to Postgres."""
+    """No connection to Postgres, or none that can be used."""

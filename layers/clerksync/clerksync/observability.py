@@ -81,4 +81,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         description["table"] = said.diag.table_name
         description["constraint"] = said.diag.constraint_name
         description["column"] = said.diag.column_name
+        # "permission denied for table …": of Postgres itself, and not of a trigger.
+        if said.diag.source_function == "aclcheck_error":
+            description["denied"] = said.diag.message_primary
     return description

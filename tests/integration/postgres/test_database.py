@@ -1,19 +1,15 @@
-"""The connection of an execution environment: dead peers, collisions, bad URLs."""
+"""The connection of an execution environment: dead peers and collisions."""
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 
 import psycopg
 import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
+from clerksync.errors import SchemaOutdatedError
 from clerksync.postgres.database import Database
-
-PRIVATE = ("somebody", "correct-horse", "db.example.invalid", "127.0.0.1", "customers")
 
 
 def backend(connection: psycopg.Connection) -> int:
@@ -207,99 +203,3 @@ def test_what_the_url_says_of_limits_wins(database_url: str) -> None:
         assert parameters["connect_timeout"] == connect_timeout
         assert parameters["keepalives_idle"] == keepalives_idle
         assert parameters["application_name"] == "clerksync"
-
-
-@contextmanager
-def server_that_refuses(message: str) -> Iterator[int]:
-    """A Postgres that answers each log-in so; gives its port."""
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:  # closed: that is all
-                return
-            with client:
-                # TLS is not spoken here; then comes the log-in.
-                while int.from_bytes(client.recv(4096)[4:8]) != 3 << 16:
-                    client.sendall(b"N")
-                fields = f"SFATAL\0VFATAL\0C28P01\0M{message}\0\0".encode()
-                client.sendall(b"E" + (len(fields) + 4).to_bytes(4) + fields)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join()
-
-
-def unreachable(url: str) -> str:
-    """The message about a URL, in which nothing of it is to be read."""
-    with pytest.raises(DatabaseUnreachableError) as caught:
-        Database(lambda: url).run(backend)
-    message = str(caught.value)
-    assert not [word for word in PRIVATE if word in message]
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__, "nor in a traceback"
-    return message
-
-
-@pytest.mark.parametrize(
-    ("url", "advice"),
-    [
-        ("somebody:correct-horse", "not a Postgres URL"),
-        ("postgresql://localhost/db?sslmod=require", "does not know: sslmod"),
-        ("mysql://somebody:correct-horse@db.example.invalid/customers", "not a Post"),
-        ("postgresql://somebody:correct-horse@[bad/customers", "not a Postgres URL"),
-        ("postgresql://somebody:correct-horse@127.0.0.1:1/customers", "host and port"),
-        ("postgresql://somebody:correct-horse@db.example.invalid/customers", "host"),
-        ("postgresql://somebody:correct-horse@127.0.0.1:port/customers", "host and"),
-    ],
-    ids=[
-        "no URL",
-        "unknown parameter",
-        "MySQL",
-        "broken URL",
-        "nobody listens",
-        "no such host",
-        "no port",
-    ],
-)
-def test_a_url_that_leads_nowhere_says_what_to_check_and_nothing_private(
-    url: str, advice: str
-) -> None:
-    """Libpq's own message would quote host, port and user."""
-    message = unreachable(url)
-    assert advice in message
-    assert "DATABASE_URL" in message
-
-
-def test_a_server_without_that_database_says_so(database_url: str) -> None:
-    """And not that the network is at fault."""
-    url = make_conninfo(database_url, dbname="customers")
-    assert "no such database or role" in unreachable(url)
-
-
-def test_a_refused_password_says_so_and_not_which() -> None:
-    """As Postgres words it, with the name of the role."""
-    with server_that_refuses('password authentication failed for user "x"') as port:
-        url = f"postgresql://somebody:correct-horse@127.0.0.1:{port}/customers"
-        assert "refused user or password" in unreachable(url)
-
-
-@pytest.mark.parametrize(
-    ("said", "advice"),
-    [
-        ('no pg_hba.conf entry for host "1.2.3.4", SSL encryption', "pg_hba.conf"),
-        ('PAM authentication failed for user "somebody"', "refused user or password"),
-        ("SSL connection was closed unexpectedly", "cannot be reached"),
-        ("sorry, too many clients already", "no more connections"),
-    ],
-)
-def test_refusals_are_told_from_wrong_certificates(said: str, advice: str) -> None:
-    """Nobody is told to trust the network who has another problem."""
-    with server_that_refuses(said) as port:
-        message = unreachable(f"postgresql://somebody@127.0.0.1:{port}/customers")
-    assert advice in message
-    assert "sslmode" not in message

@@ -11,6 +11,7 @@ from psycopg import errors
 
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
 from clerksync.postgres.connect import connect
+from clerksync.postgres.refusal import STANDBY, STATEMENT_POOLING
 from clerksync.settings.environment import Settings
 
 # Not seeded at import: environments restored from one snapshot would wait alike.
@@ -27,6 +28,21 @@ _COLLISIONS = (
 )
 _MAX_ATTEMPTS = 5
 _MAX_ALIKE = 3
+
+_READ_ONLY = errors.ReadOnlySqlTransaction
+# The last two mean many other things elsewhere.
+_AT_STANDBY = (
+    _READ_ONLY,
+    errors.FeatureNotSupported,
+    errors.ObjectNotInPrerequisiteState,
+)
+_MAY_NEED_ANOTHER_CONNECTION = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    *_AT_STANDBY,
+)
+# PgBouncer's, whose SQLSTATE, 08P01, means many other things.
+_STATEMENT_POOLER = "statement pooling"
 
 _NOT_MIGRATED = (
     errors.InvalidColumnReference,  # a key that is not unique any more
@@ -101,7 +117,8 @@ class Database:
         dead or read-only, and up to 5 times when it collided with another (SQLSTATE
         40001, 40P01, 23505); not again if a unique index objects to the same value
         for the third time. Raises DatabaseUnreachableError, also when Postgres does
-        not answer within the time limit, SchemaOutdatedError, or psycopg.Error.
+        not answer within the time limit or is a read replica, SchemaOutdatedError, or
+        psycopg.Error.
         """
         collisions = _Collisions()
         reconnected = False
@@ -117,19 +134,9 @@ class Database:
                     raise
                 message = "The database schema is not up to date: run migrate."
                 raise SchemaOutdatedError(message) from error
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                # A dead connection is only seen at use; other operational errors
-                # (disk full, statement timeout) leave it alive and are not ours.
-                if not self._is_broken() or reconnected:
-                    raise
-            except errors.ReadOnlySqlTransaction:
-                # The primary of yesterday, or a session begun while writing was off:
-                # kept, it would refuse for as long as this environment lives.
-                self.close()
-                if reconnected:
-                    raise
+            except _MAY_NEED_ANOTHER_CONNECTION as error:
+                self._give_up(error, connection, reconnected=reconnected)
             reconnected = True
-            self.close()
 
     def run_hashed(self, work: Work[Result]) -> Result:
         """Run, as one transaction, a unit of work that joins whole tables: with memory
@@ -150,6 +157,34 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _give_up(
+        self, error: psycopg.Error, connection: psycopg.Connection, *, reconnected: bool
+    ) -> None:
+        """Close a connection that is of no more use, so that the work is done again.
+
+        Raise if it is not the connection's fault, or if the last one was no better.
+        """
+        if _STATEMENT_POOLER in str(error):
+            self.close()
+            raise DatabaseUnreachableError(STATEMENT_POOLING) from error
+        # A dead connection is only seen at use; other operational errors (disk full,
+        # statement timeout) leave it alive and are not ours.
+        if self._is_broken():
+            if reconnected:
+                raise error
+            self.close()
+            return
+        is_standby = connection.info.parameter_status("in_hot_standby") == "on"
+        if not isinstance(error, _AT_STANDBY if is_standby else _READ_ONLY):
+            raise error
+        # The primary of yesterday, or a session begun while writing was off: kept, it
+        # would refuse for as long as this environment lives.
+        self.close()
+        if reconnected and is_standby:
+            raise DatabaseUnreachableError(STANDBY) from error
+        if reconnected:
+            raise error
 
     def _is_broken(self) -> bool:
         return self._connection is None or self._connection.closed

@@ -8,8 +8,8 @@ from local.doctor.database import version_verdict
 from tests.doors import UNREACHABLE
 from tests.integration.local.doctor.examining import Doctor
 from tests.integration.local.doctor.remote import Remote
+from tests.integration.postgres.fake_server import server_that_refuses
 from tests.integration.postgres.life import encoded, owned
-from tests.integration.postgres.test_database import server_that_refuses
 
 # Functions of these names stand before Postgres's own.
 _SHADOWS = "-c search_path=shadows,pg_catalog,public"
