@@ -22,7 +22,7 @@ from clerksync.schema.migrate import migrate
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.page.routes import Page
-from local.progress import show_report, shown_progress
+from local.progress import show_applied, show_report, shown_progress
 from local.stack.functions import close_connections, routes
 from local.stack.gateway import Gateway
 from local.stack.target import (
@@ -90,8 +90,7 @@ def _migrate(console: Console, settings: Settings) -> None:
             mapping=settings.mapping,
             default_tier=settings.default_tier,
         )
-        for name in applied:
-            console.print(f"applied {name}", highlight=False)
+        show_applied(console, applied)
     finally:
         database.close()
 

@@ -1,7 +1,7 @@
 """How a command shows what it does: a bar on a terminal, plain lines in a pipe."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.progress import (
 from rich.table import Table
 
 from clerksync.bulk.report import Report
+from clerksync.schema.new_tables import REVOKED
 
 _LABELS = {
     "emails": "looking at users",
@@ -47,6 +48,13 @@ _COUNTED = (
 )
 
 Advance = Callable[[str, int, int], None]
+
+
+def show_applied(console: Console, lines: Iterable[str]) -> None:
+    """Show what a migration did, a line for each thing."""
+    for line in lines:
+        text = line if line.startswith(REVOKED) else f"applied {line}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

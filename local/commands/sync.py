@@ -22,7 +22,7 @@ from local.commands.context import (
     stack,
 )
 from local.commands.rate_limits import check_tier, set_tier
-from local.progress import show_report, shown_progress
+from local.progress import show_applied, show_report, shown_progress
 
 DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
 Force = Annotated[
@@ -66,8 +66,7 @@ def migrate() -> None:
             mapping=settings.mapping,
             default_tier=settings.default_tier,
         )
-    for name in applied:
-        out.print(f"applied {name}", highlight=False)
+    show_applied(out, applied)
     out.print("The schema is up to date.")
 
 

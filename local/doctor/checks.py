@@ -3,6 +3,7 @@
 from typing import Final
 
 from local.doctor import (
+    access,
     clerk,
     database,
     foreign_keys,
@@ -33,6 +34,7 @@ CHECKS: Final = (
     Check("encoding", database.encoding, ("database",)),
     Check("clock of Postgres", database.clock, ("database",)),
     Check("rights", privileges.rights, ("mapping", "database")),
+    Check("access", access.others, _TABLES),
     Check("schema", tables.schema, _TABLES),
     Check("table", tables.fit, _TABLES),
     Check("foreign keys", foreign_keys.foreign_keys, ("server", *_TABLES)),

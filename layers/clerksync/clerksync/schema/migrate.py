@@ -13,6 +13,7 @@ from clerksync.mapping.file import DEFAULT
 from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
+from clerksync.schema.new_tables import close_new_tables, tables_there
 from clerksync.schema.table_fit import Misfit, misfits, target_misfits
 from clerksync.write.identifiers import identifiers
 from clerksync.write.sql_functions import build
@@ -70,6 +71,10 @@ def migrate(
 ) -> list[str]:
     """Apply what is missing, all or nothing; returns the names of what was applied.
 
+    Nobody but the owner may use a new table: a grant by ALTER DEFAULT PRIVILEGES to
+    PUBLIC or to PostgREST's roles is revoked, and a last line beginning with `REVOKED`
+    says so.
+
     `default_tier` is that of users whom `consume_rate_limit` does not know.
 
     With `at_most`, in seconds, no statement lasts longer, and the database gives up
@@ -88,6 +93,7 @@ def migrate(
             # Creating one that exists still demands the right to create schemas.
             if not _exists(connection, schema):
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+            there_before = tables_there(connection, schema)
             connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
             connection.execute(_LEDGER)
             applied = [*_apply_scripts(connection, mapping)]
@@ -104,7 +110,7 @@ def migrate(
                 applied += rate_limit_sql.install(
                     connection, mapping, schema, default_tier
                 )
-            return applied
+            return applied + close_new_tables(connection, schema, there_before)
 
     return database.run(work)
 
