@@ -8,6 +8,7 @@ import pytest
 
 from clerksync.mapping.file import load
 from clerksync.schema.migrate import migrate
+from local.stub_clerk.faults import StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.doors import log_lines, log_on_stdout
 from tests.integration.bulk.bulk import Bulk
@@ -88,3 +89,24 @@ def test_a_user_that_cannot_be_read_is_named_in_the_log(
     assert report.status == "failed"
     assert report.reason is not None
     assert "first_name" in report.reason
+
+
+def test_a_user_that_cannot_be_read_does_not_keep_orphans_from_going(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection
+) -> None:
+    """Clerk, asked by ID, knows it, so it stays; the others are proven all the same."""
+    bulk()
+    hidden, *gone = sorted(shown(stub))[:5]
+    user = stub.get_user(hidden) | {"first_name": 17}
+    for clerk_id in (hidden, *gone):
+        stub.delete_user(clerk_id)
+
+    def come_back(request: StubRequest) -> None:
+        if "user_id" in request.query and hidden not in stub.ids():
+            stub.users.add(user)
+
+    stub.interfere = come_back
+    report = bulk()
+    assert (report.status, report.failed) == ("partial", 1)
+    assert (report.orphans_found, report.deleted) == (4, 4)
+    assert rows(connection).keys() == shown(stub)

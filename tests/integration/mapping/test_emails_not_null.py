@@ -189,3 +189,25 @@ def test_a_dry_run_asks_and_writes_nothing(application: Application) -> None:
     report = application.bulk_sync(dry_run=True)
     assert report["status"] == "completed"
     assert stored(application) == before
+
+
+def test_a_holder_that_cannot_be_read_costs_nobody_but_the_claim(
+    application: Application,
+) -> None:
+    """Whoever wants the email waits until the holder can be read, and all others are
+    synced."""
+    holder = application.sign_up("shared@example.com")
+    application.clerk.update_user(holder["id"], email="new@example.com", notify=False)
+    odd = application.clerk.get_user(holder["id"]) | {"first_name": 17}
+    application.clerk.users.replace(odd)
+    user = application.clerk.create_user(email="shared@example.com", notify=False)
+    other = application.clerk.create_user(email="other@example.com", notify=False)
+    assert application.notify("user.created", user) == "skipped"
+    report = application.bulk_sync()
+    assert (report["status"], report["failed"]) == ("partial", 1)
+    assert application.row(other)["email"] == "other@example.com"
+    assert application.row(holder)["email"] == "shared@example.com"
+    application.clerk.users.replace(odd | {"first_name": "Noor"})
+    assert application.bulk_sync()["status"] == "completed"
+    assert application.row(holder)["email"] == "new@example.com"
+    assert application.row(user)["email"] == "shared@example.com"

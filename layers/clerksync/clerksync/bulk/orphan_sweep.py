@@ -14,6 +14,7 @@ from clerksync.bulk.run_ledger import Run
 from clerksync.clerk.user import IDS_LIMIT
 from clerksync.errors import RefusedError
 from clerksync.observability import describe, logger
+from clerksync.write.asking import ask_for_all
 from clerksync.write.companions import restore_companions
 from clerksync.write.refusal import concerns_statement, obstacle
 from clerksync.write.user_table import UserTable
@@ -172,13 +173,14 @@ def _too_many(job: Job, candidates: Sequence[str], *, listed: int) -> str | None
 def _sweep_batch(job: Job, run: Run, batch: Sequence[str]) -> Counts:
     confirmed_at = job.users.clock()
     began = time.monotonic()
-    known = job.clerk.users_by_id(batch)
+    known, unreadable = ask_for_all(job.clerk.users_by_id, batch)
     prove_ms = ms_since(began)
-    orphans = sorted(set(batch) - {user.id for user in known})
+    orphans = sorted(set(batch) - {user.id for user in known} - unreadable)
     dry_run = job.request.dry_run
     missed = job.users.upsert_many(known, confirmed_at=confirmed_at, dry_run=dry_run)
     counts = Counts.of(missed)
-    counts.fetched += len(known)
+    counts.fetched += len(known) + len(unreadable)
+    counts.failed += len(unreadable)
     counts.skipped += len(missed.tombstoned)
     counts.orphans_found, counts.prove_ms = len(orphans), prove_ms
     if not dry_run:
@@ -204,7 +206,8 @@ def _forget_skipped(job: Job, run: Run) -> None:
     )
     for start in range(0, len(unlisted), IDS_LIMIT):
         batch = unlisted[start : start + IDS_LIMIT]
-        known = {user.id for user in job.clerk.users_by_id(batch)}
+        users, unreadable = ask_for_all(job.clerk.users_by_id, batch)
+        known = {user.id for user in users} | unreadable
         gone = [clerk_id for clerk_id in batch if clerk_id not in known]
         job.users.delete(gone, unless_synced_since=run.walk_began_at)
 

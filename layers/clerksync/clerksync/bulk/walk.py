@@ -11,6 +11,7 @@ from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.windows import Windows
 from clerksync.clerk.user import IDS_LIMIT, Page
+from clerksync.write.asking import ask_for_all
 from clerksync.write.rows import Prepared
 
 Walked = Generator[Counts, None, None]
@@ -74,10 +75,12 @@ def _write(job: Job, run: Run, batch: list[Fetched]) -> Iterator[Counts]:
 def _confirm(job: Job, clerk_ids: list[str]) -> Counts:
     """Listed, and deleted here: only Clerk's response by ID, asked now, counts."""
     confirmed_at = job.users.clock()
-    known = job.clerk.users_by_id(clerk_ids)
+    known, unreadable = ask_for_all(job.clerk.users_by_id, clerk_ids)
     outcome = job.users.upsert_many(
         known, confirmed_at=confirmed_at, dry_run=job.request.dry_run
     )
     counts = Counts.of(outcome)
-    counts.skipped += len(clerk_ids) - len(known) + len(outcome.tombstoned)
+    counts.failed += len(unreadable)
+    counts.skipped += len(clerk_ids) - len(known) - len(unreadable)
+    counts.skipped += len(outcome.tombstoned)
     return counts

@@ -5,20 +5,19 @@ written first, as it is now, in the same unit of work: most often it has a diffe
 address by now, or no longer exists.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 import psycopg
 
-from clerksync.clerk.user import IDS_LIMIT, ClerkUser
+from clerksync.clerk.user import IDS_LIMIT
 from clerksync.observability import describe, logger
+from clerksync.write.asking import Ask, ask_for_all
 from clerksync.write.outcome import Outcome
 from clerksync.write.refusal import concerns_statement
 from clerksync.write.rows import RowMaker, StagedRow
 
-Ask = Callable[[Sequence[str]], list[ClerkUser]]
-"""Returns those of up to 100 users that Clerk knows, as they are now."""
 Write = Callable[[list[StagedRow], bool], Outcome]
 """Applies rows; if True, a row that stays blocked is written without the email."""
 Delete = Callable[[str, datetime], int]
@@ -55,10 +54,10 @@ def reassign_emails(
         asked |= to_ask
         for holders in _by_hundred(sorted(to_ask)):
             confirmed_at = clock()
-            known = ask(holders)
-            gone = sorted(set(holders) - {user.id for user in known})
+            known, unreadable = ask_for_all(ask, holders)
+            gone = sorted(set(holders) - {user.id for user in known} - unreadable)
             # A key of a different instance knows nobody: that proves no deletion.
-            proven = known or (gone and ask(sorted(together)[:IDS_LIMIT]))
+            proven = known or unreadable or (gone and _knows_any(ask, together))
             if gone and proven and delete is not None:
                 outcome.deleted += _deleted(delete, gone, confirmed_at)
             fresh = maker.prepare(known, confirmed_at=confirmed_at)
@@ -70,6 +69,11 @@ def reassign_emails(
     if together:
         outcome.blocked, outcome.holders = [], []
         outcome.add(write(sorted(together.values()), True))
+
+
+def _knows_any(ask: Ask, clerk_ids: Iterable[str]) -> bool:
+    known, unreadable = ask_for_all(ask, sorted(clerk_ids)[:IDS_LIMIT])
+    return bool(known or unreadable)
 
 
 def _deleted(delete: Delete, gone: Sequence[str], since: datetime) -> int:

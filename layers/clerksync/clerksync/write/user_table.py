@@ -24,8 +24,9 @@ from clerksync.mapping.table import TableMapping
 from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.write.asking import Ask
 from clerksync.write.batch import BatchWriter
-from clerksync.write.email_reassignment import Ask, reassign_emails
+from clerksync.write.email_reassignment import reassign_emails
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
 from clerksync.write.refusal import (
