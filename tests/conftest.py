@@ -1,7 +1,10 @@
 """The real Postgres that the tests share."""
 
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,6 +23,28 @@ settings.load_profile("clerksync")
 # In the background of a shell, the tests and all that they start would not hear Ctrl-C.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_FOLDER = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each run a temporary folder that no other run touches.
+
+    If root runs tests twice at the same time, the start of the second run closes
+    pytest's usual folder to other users, and the embedded Postgres runs as one.
+    """
+    if config.option.basetemp is None:
+        folder = Path(tempfile.mkdtemp(prefix="clerksync-tests-"))
+        config.stash[_FOLDER] = folder
+        config.option.basetemp = str(folder / "tmp")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove that folder. Workers use a part of it and leave it alone."""
+    if folder := config.stash.get(_FOLDER, None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -176,6 +176,7 @@ def test_a_full_sync_finds_who_was_deleted_behind_our_back(
     expect(desk.said).to_contain_text("full sync completed: 3 read, 1 deleted")
     desk.stands(ada[-6:], "deleted")
     expect(desk.runs).to_have_count(2)
+    expect(desk.runs.first).to_contain_text("completed")
     desk.runs.first.get_by_role("button").click()
     expect(desk.dialog.get_by_role("heading")).to_have_text("full sync: completed")
     expect(desk.dialog).to_contain_text("orphans found")

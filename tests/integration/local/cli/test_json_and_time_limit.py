@@ -116,10 +116,10 @@ def test_a_run_that_is_not_completed_is_json_too_and_ends_with_1(
 def late(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StubClerk]:
-    """Six pages of users. When a run asks for the second, a minute has passed."""
+    """Six pages of users. When a run asks for the second, an hour has passed."""
     clock = RunClock(monkeypatch, stopped=True)
     with StubClerk(users=3_000) as stub:
-        stub.interfere = late_from("order_by", 2, clock, by=61)
+        stub.interfere = late_from("order_by", 2, clock, by=3600)
         settings |= {"CLERK_SECRET_KEY": stub.secret_key, "CLERK_API_URL": stub.url}
         # Several could have asked for all pages before the second one is counted.
         settings |= {"CLERKSYNC_WORKERS": "1"}

@@ -179,7 +179,7 @@ def test_a_checkpoint_that_waits_is_told(
     clock = RunClock(monkeypatch, stopped=True)
     with StubClerk(users=3_000) as many:
         settings |= {"CLERK_SECRET_KEY": many.secret_key, "CLERK_API_URL": many.url}
-        many.interfere = late_from("order_by", 2, clock)
+        many.interfere = late_from("order_by", 2, clock, by=3600)
         cli.sync("--time-limit", "60")
         many.interfere = None
         assert cli.status()["runs"][0]["has_checkpoint"] is True
