@@ -67,7 +67,11 @@ NAMED: Final = (
     ),
     _mutant(
         "no proof of an orphan",
-        (_SWEEP, "sorted(set(batch) - {user.id for user in known})", "sorted(batch)"),
+        (
+            _SWEEP,
+            "sorted(set(batch) - {user.id for user in known} - unreadable)",
+            "sorted(batch)",
+        ),
     ),
 )
 
@@ -167,7 +171,11 @@ OTHERS: Final = (
     ),
     _mutant(
         "a lost connection is not made again",
-        (f"{_LAYER}/postgres/database.py", "or reconnected:", "or True:"),
+        (
+            f"{_LAYER}/postgres/database.py",
+            "if self._is_broken():\n            if reconnected:",
+            "if self._is_broken():\n            if True:",
+        ),
     ),
     _mutant(
         "a failure is answered with 200",
