@@ -32,6 +32,7 @@ _COUNTED = (
     "unchanged",
     "skipped",
     "failed",
+    "companions_failed",
     "email_conflicts",
     "orphans_found",
     "deleted",
@@ -110,6 +111,8 @@ def show_report(console: Console, report: Report) -> None:
     console.print(f"[{colour}]{report.status}[/{colour}] ({mode})")
     if report.reason:
         console.print(report.reason, markup=False, soft_wrap=True)
+    for failure in report.failures:
+        console.print(f"failed: {failure}", markup=False, soft_wrap=True)
     counts = report.as_json()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()

@@ -104,7 +104,7 @@ class Report(Counts):
         ids = {"run_id": str(self.run_id), "continues": None}
         if self.continues is not None:
             ids["continues"] = str(self.continues)
-        return Counts.as_json(self) | ids
+        return ids | Counts.as_json(self) | ids  # run_id comes first for a reader
 
     def fall_short(self, status: Status, reason: str) -> None:
         """Note why the run is not completed. Of several statuses, the worst counts."""

@@ -29,6 +29,8 @@ KEYS = {
     "skipped": int,
     "deleted": int,
     "deletions_blocked": int,
+    "companions_failed": int,
+    "failures": list,
     "failed": int,
     "email_conflicts": int,
     "orphans_found": int,

@@ -101,7 +101,7 @@ def test_functions_that_may_not_be_called_are_named(
     execute(connection, "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM :role")
     messages = [message for _, message in doctor().of("rights")]
     named = [message.partition("lacks EXECUTE on FUNCTION ")[2] for message in messages]
-    assert len([name for name in named if name.startswith("clerksync_")]) == 3
+    assert len([name for name in named if name.startswith("clerksync_")]) == 5
     assert len([name for name in named if name.startswith("consume_rate_limit(")]) == 1
 
 
