@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.convergence.campaign import SHORT
-from tests.convergence.mutations import MUTANTS, NAMED, Edit, Mutant
+from tests.convergence.mutant import Edit, Mutant
+from tests.convergence.mutations import MUTANTS, NAMED
 from tests.postgres import postgres_server
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def main() -> int:
             for edit in mutant.edits:
                 _edited(edit)
     except OutdatedMutantError as error:
-        print(f"{error}\nMend tests/convergence/mutations.py.")
+        print(f"{error}\nFix tests/convergence/mutations.py or mutations_by_test.py.")
         return 2
     print(f"{len(chosen)} mutants, and the code as it is; seed {arguments.seed}")
     with postgres_server() as url, ThreadPoolExecutor(arguments.workers) as pool:

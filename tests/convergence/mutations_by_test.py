@@ -1,0 +1,170 @@
+"""Faults that a short campaign cannot show: for each, the test that must fail."""
+
+from typing import Final
+
+from tests.convergence.mutant import (
+    DELETION,
+    EMAIL,
+    INTERLEAVINGS,
+    LAYER,
+    NOT_NULL,
+    SQL,
+    SWEEP,
+    Edit,
+    Mutant,
+)
+
+BY_TEST: Final = (
+    Mutant(
+        "a swap is not released first",
+        (
+            Edit(
+                EMAIL,
+                "WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL",
+                "WHERE false",
+            ),
+        ),
+        test="tests/integration/write/test_email_reassignment.py",
+        why="the batch is halved until it succeeds, which is right and slow",
+    ),
+    Mutant(
+        "no version guard at the claim",
+        (Edit(SQL, "OR s.clerk_updated_at <= excluded.clerk_updated_at", "OR true"),),
+        test=f"{INTERLEAVINGS}::test_no_interleaving_lets_an_older_version_win",
+        why="only seen when two writers meet within a statement",
+    ),
+    Mutant(
+        "no tombstone check at the claim",
+        (
+            Edit(
+                SQL,
+                "(s.deleted_at IS NULL OR s.deleted_at < excluded.confirmed_at)",
+                "true",
+            ),
+        ),
+        test=f"{INTERLEAVINGS}::test_no_interleaving_revives_a_deleted_user",
+        why="only seen when two writers meet within a statement",
+    ),
+    Mutant(
+        "claims in another order than locks",
+        (
+            Edit(
+                SQL,
+                'ORDER BY i.clerk_id COLLATE "C"',
+                'ORDER BY i.clerk_id COLLATE "C" DESC',
+            ),
+        ),
+        test=f"{INTERLEAVINGS}::test_all_writers_lock_in_one_order",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "only who has a row is locked",
+        (
+            Edit(
+                EMAIL,
+                "SELECT unnest(_news) UNION SELECT unnest(_holders)",
+                "SELECT clerk_id FROM {sync_state} WHERE clerk_id = ANY (_news)"
+                " UNION SELECT unnest(_holders)",
+            ),
+        ),
+        test=f"{INTERLEAVINGS}::test_who_is_not_known_yet_is_locked_in_the_same_order",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "who has a row is not locked",
+        (
+            Edit(
+                EMAIL,
+                "DO UPDATE SET synced_at = s.synced_at WHERE false",
+                "DO NOTHING",
+            ),
+        ),
+        test=INTERLEAVINGS,
+        why="only seen when two writers meet within a statement",
+    ),
+    Mutant(
+        "emails are written in any order",
+        (Edit(EMAIL, 'ORDER BY i.email COLLATE "C"', "ORDER BY i.clerk_id"),),
+        test=f"{INTERLEAVINGS}::test_batches_that_want_the_same_emails_never_deadlock",
+        why="a deadlock is made good by trying again",
+    ),
+    Mutant(
+        "a kept email is given away",
+        (Edit(EMAIL, "> 1 OR k.email IS NOT NULL AS loses", "> 1 AS loses"),),
+        test=NOT_NULL,
+        why="only where no row may be without an email",
+    ),
+    Mutant(
+        "the holder is not asked for",
+        (Edit(EMAIL, "WHILE NOT _all_asked LOOP", "WHILE false LOOP"),),
+        test=NOT_NULL,
+        why="only where no row may be without an email",
+    ),
+    Mutant(
+        "what is kept is not looked at again",
+        (Edit(EMAIL, "_losers := _losers || _more;", "_losers := _more;"),),
+        test=NOT_NULL,
+        why="only where no row may be without an email",
+    ),
+    Mutant(
+        "a swallowed row counts as written",
+        (
+            Edit(SQL, "IF unchanged <> 0 THEN", "IF false THEN"),
+            Edit(
+                SQL,
+                "        IF EXISTS (\n            SELECT FROM (",
+                "        IF false AND EXISTS (\n            SELECT FROM (",
+            ),
+        ),
+        test="tests/integration/write/test_refused_rows.py",
+        why="no table of the simulation has triggers",
+    ),
+    Mutant(
+        "a kept row counts as deleted",
+        (
+            Edit(
+                DELETION,
+                "    IF EXISTS (\n        SELECT FROM {users} AS u",
+                "    IF false AND EXISTS (\n        SELECT FROM {users} AS u",
+            ),
+        ),
+        test="tests/integration/write/test_refused_rows.py",
+        why="no table of the simulation has triggers",
+    ),
+    Mutant(
+        "a row that is refused costs its batch",
+        (
+            Edit(
+                f"{LAYER}/write/batch.py",
+                "            self._call(self._path.upsert_staged, [])",
+                "            raise",
+            ),
+        ),
+        test="tests/integration/write/test_refused_rows.py",
+        why="no table of the simulation refuses rows",
+    ),
+    Mutant(
+        "who was skipped is gone without a proof",
+        (Edit(SWEEP, "if clerk_id not in known]", "]"),),
+        test="tests/integration/bulk/test_skipped_and_gone.py",
+        why="seldom does a listing lag behind for just those without an email",
+    ),
+    Mutant(
+        "a walk is taken over once only",
+        (
+            Edit(
+                f"{LAYER}/bulk/run_ledger.py",
+                "AND (r.run_id = %(run_id)s",
+                "AND (false",
+            ),
+        ),
+        test="tests/convergence/test_wire.py",
+        why="the run that follows mends it",
+    ),
+    Mutant(
+        "who was synced meanwhile is deleted",
+        (Edit(DELETION, "WHERE _unless_synced_since IS NULL OR", "WHERE true OR"),),
+        test="tests/integration/bulk/test_races_with_webhooks.py",
+        why="needs a Clerk whose answers by id lag behind",
+    ),
+)
