@@ -159,7 +159,7 @@ BY_TEST: Final = (
             ),
         ),
         test="tests/convergence/test_wire.py",
-        why="the run that follows mends it",
+        why="the run that follows fixes it",
     ),
     Mutant(
         "who was synced meanwhile is deleted",

@@ -6,7 +6,7 @@
 from typing import LiteralString
 
 # The tombstone in one statement and the row in the next, which so sees an upsert that
-# the first one waited for. A known tombstone is stamped anew: a look-up made before
+# the first one waited for. A known tombstone is stamped again: a look-up made before
 # this deletion must not revive the user.
 DELETE: LiteralString = """
 #variable_conflict use_column

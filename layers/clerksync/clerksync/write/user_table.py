@@ -239,7 +239,7 @@ class UserTable:
         )
 
     def _name_losers(self, outcome: Outcome) -> None:
-        """Where an email may be NULL, the next news of the user mends it."""
+        """Not needed if an email may be NULL: the next update of the user fixes it."""
         if self.mapping.email_not_null:
             for clerk_id in outcome.losers:
                 logger.warning("another row holds the email", clerk_id=clerk_id)
