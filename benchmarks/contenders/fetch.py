@@ -16,7 +16,7 @@ def _work() -> dict[str, int]:
     batches = fetch_windows(
         clerk_client(settings, BULK).for_run(),
         Windows.until(int(time.time() * 1000)),
-        lambda _page: Prepared(),
+        lambda _page: Prepared([], []),
         workers=settings.workers,
     )
     return {"users": sum(page.size for batch in batches for page in batch)}

@@ -5,14 +5,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clerksync.bulk.distributed_run import DistributedRun
 from clerksync.bulk.job import Progress, ignore
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.bulk.run_end import log_run
 from clerksync.clerk.retry import BULK
 from clerksync.doors.next_run import start_next_run
-from clerksync.doors.step_functions import take_step
 from clerksync.errors import ClerksyncError
 from clerksync.observability import (
     count_failure,
@@ -53,10 +51,7 @@ def handler(
     """
     try:
         if event and "step" in event:
-            deadline = _deadline(context)
-            shared = DistributedRun(settings, database, clerk, deadline=deadline)
-            with time_limit(_left_for_waiting(context)):
-                return take_step(shared, event)
+            return _step_of_distributed_run(event, context)
         request = BulkSyncRequest.from_event(event)
         at_most = settings.max_continuations
         sync = BulkSync(settings, database, clerk, progress)
@@ -82,6 +77,16 @@ def handler(
     finally:
         flush_metrics()
         logger.remove_keys(["run_id"])
+
+
+def _step_of_distributed_run(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    # Imported here, so that other runs start without the models of its events.
+    from clerksync.bulk.distributed_run import DistributedRun  # noqa: PLC0415 - see above
+    from clerksync.doors.step_functions import take_step  # noqa: PLC0415 - see above
+
+    run = DistributedRun(settings, database, clerk, deadline=_deadline(context))
+    with time_limit(_left_for_waiting(context)):
+        return take_step(run, event)
 
 
 def _deadline(context: Any) -> float:

@@ -35,7 +35,7 @@ def walk_changes(job: Job, run: Run, *, since: int) -> Walked:
 def _prepare(job: Job) -> Callable[[Page], Prepared]:
     """What can be done without the database, for the thread that decodes."""
     if job.request.mode == "cleanup":
-        return lambda _: Prepared()
+        return lambda _: Prepared([], [])
     return lambda page: job.users.rows.prepare(page.users)
 
 
@@ -49,7 +49,7 @@ def _write(job: Job, run: Run, batch: list[Fetched]) -> Iterator[Counts]:
     began = time.monotonic()
     ids = [clerk_id for page in batch for clerk_id in page.ids]
     job.setup.ledger.record_listed(run, ids)
-    prepared = Prepared()
+    prepared = Prepared([], [])
     for page in batch:
         prepared.add(page.prepared)
     outcome = job.users.upsert_prepared(prepared, dry_run=job.request.dry_run)

@@ -8,8 +8,9 @@ KeyPath = tuple[str, ...]
 """Such as ("table", "name"), or ("companions", "0", "key")."""
 Lines = Mapping[KeyPath, int]
 
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?")
-_ENTRY: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*=""")
+# Compiled when they are used: only a mapping with a mistake needs its lines.
+_HEADER: Final = r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?"
+_ENTRY: Final = r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*="""
 
 
 def lines_of(text: str) -> Lines:
@@ -30,7 +31,7 @@ def _lines(text: str) -> Iterator[tuple[KeyPath, int]]:
     section: KeyPath = ()
     counts: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
+        if header := re.match(_HEADER, line):
             section = tuple(header[2].split("."))
             if header[1] == "[[":
                 counts[header[2]] = counts.get(header[2], -1) + 1
@@ -38,5 +39,5 @@ def _lines(text: str) -> Iterator[tuple[KeyPath, int]]:
             elif section[0] in counts:
                 section = section[0], str(counts[section[0]]), *section[1:]
             yield section, number
-        elif entry := _ENTRY.match(line):
+        elif entry := re.match(_ENTRY, line):
             yield (*section, entry[1] or entry[2] or entry[3]), number

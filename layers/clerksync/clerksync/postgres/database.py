@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -53,7 +53,7 @@ _NOT_MIGRATED = (
 )
 
 # Names are in quotes where quote_all_identifiers is on.
-_FUNCTION = re.compile(r'PL/pgSQL[^\n]*?([\w."]+)\(')
+_FUNCTION: Final = r'PL/pgSQL[^\n]*?([\w."]+)\('
 
 
 class _Collisions:
@@ -209,5 +209,5 @@ class Database:
 
 def _is_of_a_trigger(error: psycopg.Error) -> bool:
     """Whether a function raised it that is not ours. The innermost comes first."""
-    found = _FUNCTION.search(error.diag.context or "")
+    found = re.search(_FUNCTION, error.diag.context or "")
     return found is not None and "clerksync_" not in found[1]

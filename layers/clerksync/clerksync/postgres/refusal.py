@@ -157,10 +157,11 @@ _WITHOUT_RESPONSE: Final[_Messages] = (
     (("session is read-only", "hot standby"), STANDBY),
 )
 
-_RESPONSE: Final = re.compile(r"failed: [^\s:]+:  ([^\n]+)")
-_ADDRESS: Final = re.compile(
-    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])|(?<![\w:])[\da-f]*(?::[\da-f]*){2,7}(?!\w)",
-    re.IGNORECASE,
+# Compiled when they are used: most processes never do.
+_RESPONSE: Final = r"failed: [^\s:]+:  ([^\n]+)"
+_ADDRESS: Final = (
+    r"(?i)(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])"
+    r"|(?<![\w:])[\da-f]*(?::[\da-f]*){2,7}(?!\w)"
 )
 _SHORTEST_SECRET: Final = 3
 _LONGEST: Final = 300
@@ -176,7 +177,7 @@ def reason(error: psycopg.Error, given: Mapping[str, str]) -> str:
     if isinstance(error, psycopg.ProgrammingError):
         return "DATABASE_URL is not a Postgres URL (postgresql://user:…@host/database)."
     # Of several addresses, one that responds says more than one that does not.
-    responses = _RESPONSE.findall(text)
+    responses = re.findall(_RESPONSE, text)
     # Once there is a connection, psycopg keeps the server's words apart.
     said = responses[-1] if responses else error.diag.message_primary
     if not said:
@@ -204,7 +205,7 @@ def _quotable(said: str, given: Mapping[str, str]) -> str:
         said = re.sub(
             rf"(?<!\w){re.escape(value)}(?!\w)", "…", said, flags=re.IGNORECASE
         )
-    said = _ADDRESS.sub("…", said)
+    said = re.sub(_ADDRESS, "…", said)
     return "".join(c for c in said if c.isprintable())[:_LONGEST].rstrip(". ")
 
 

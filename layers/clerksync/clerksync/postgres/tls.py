@@ -4,13 +4,12 @@ libpq's own default verifies nothing, and would go on without encryption.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 _VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
-_RDS: Final = re.compile(r"\.rds\.amazonaws\.com$")
+_RDS: Final = ".rds.amazonaws.com"
 
 
 def tls_parameters(given: Mapping[str, str]) -> dict[str, str]:
@@ -38,7 +37,7 @@ def is_here(host: str) -> bool:
 
 def _authorities(hosts: list[str]) -> str:
     """The file of authorities to trust: RDS has its own, but RDS Proxy has not."""
-    if all(_RDS.search(host) and ".proxy-" not in host for host in hosts):
+    if all(host.endswith(_RDS) and ".proxy-" not in host for host in hosts):
         return str(Path(__file__).with_name("rds-ca.pem"))
     import certifi  # noqa: PLC0415 - not for who has no need of it
 

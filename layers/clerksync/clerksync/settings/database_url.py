@@ -25,10 +25,11 @@ _OF_OTHERS: Final = frozenset(
         "workaround",
     }
 )
-_UNKNOWN: Final = re.compile(
+# Compiled when they are used: most processes never do.
+_UNKNOWN: Final = (
     r'invalid (?:URI query parameter|connection option):? "([\w.-]{1,40})"'
 )
-_WRONG: Final = re.compile(r"invalid (\w+) value:")
+_WRONG: Final = r"invalid (\w+) value:"
 
 
 def without_other_drivers_parameters(url: str) -> str:
@@ -47,12 +48,12 @@ def without_other_drivers_parameters(url: str) -> str:
 def parameter_complaint(libpq_message: str) -> str | None:
     """What is wrong with a parameter, if that is what libpq complains of: its name is
     told, and no value."""
-    if found := _UNKNOWN.search(libpq_message):
+    if found := re.search(_UNKNOWN, libpq_message):
         return (
             "DATABASE_URL has a parameter that Postgres's own library does not know: "
             f"{found[1]}. Mend its spelling, or take it out."
         )
-    if found := _WRONG.search(libpq_message):
+    if found := re.search(_WRONG, libpq_message):
         return (
             f"DATABASE_URL has a value for {found[1]} that Postgres's own library does "
             "not know: mend its spelling."

@@ -25,7 +25,7 @@ _DATABASE_ID: Final = "CLERKSYNC_DATABASE_SECRET_ID"
 _PLACE: Final = ("host", "port", "dbname")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
-_HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?")
+_HOST: Final = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?"
 
 
 class Settings:
@@ -239,7 +239,7 @@ def _frontend_host(publishable_key: str) -> str:
         host = base64.b64decode(encoded + "==").decode().rstrip("$")
     except ValueError:
         host = ""
-    if kind not in {"pk_test_", "pk_live_"} or not _HOST.fullmatch(host):
+    if kind not in {"pk_test_", "pk_live_"} or not re.fullmatch(_HOST, host):
         message = (
             "CLERK_PUBLISHABLE_KEY is not one: it begins with pk_test_ or pk_live_."
         )

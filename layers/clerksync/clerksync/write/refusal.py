@@ -1,7 +1,6 @@
 """What the server refuses: one row, or the statement itself."""
 
-from dataclasses import asdict, dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import psycopg
 
@@ -41,8 +40,7 @@ def obstacle(error: psycopg.Error) -> str:
     return f"{error.diag.table_name}.{named}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a row was refused, without any value of it."""
 
     sqlstate: str | None
@@ -65,4 +63,4 @@ class Refusal:
         return f"SQLSTATE {self.sqlstate}{where}"
 
     def log(self, message: str, clerk_id: str) -> None:
-        logger.error(message, clerk_id=clerk_id, reason=str(self), **asdict(self))
+        logger.error(message, clerk_id=clerk_id, reason=str(self), **self._asdict())

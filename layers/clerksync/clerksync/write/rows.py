@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
@@ -19,17 +18,16 @@ StagedRow = tuple[str, int, str]
 """A user on the way to the staging table: ID, version, and the row as COPY takes it."""
 
 
-@dataclass(slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Users made ready for writing, without touching the database."""
 
-    rows: list[StagedRow] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    rows: list[StagedRow]
+    failed: list[str]
     """IDs of users that no row can hold: metadata nested too deep, for example."""
 
     def add(self, other: "Prepared") -> None:
-        self.rows += other.rows
-        self.failed += other.failed
+        self.rows.extend(other.rows)
+        self.failed.extend(other.failed)
 
 
 class RowMaker:

@@ -193,7 +193,7 @@ class Walk:
             self.seen.update(page.ids)
             place, walked = window.place, window.walked
             self._waiting.append(
-                Fetched(len(page), page.ids, Prepared(), 0, window, place, walked)
+                Fetched(len(page), page.ids, Prepared([], []), 0, window, place, walked)
             )
             worker.page, worker.window = None, None if walked else window
 
