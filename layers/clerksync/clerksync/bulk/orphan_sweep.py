@@ -16,7 +16,7 @@ from clerksync.errors import RefusedError
 from clerksync.observability import describe, logger
 from clerksync.write.asking import ask_for_all
 from clerksync.write.companions import restore_companions
-from clerksync.write.refusal import concerns_statement, obstacle
+from clerksync.write.refused_row import concerns_statement, obstacle
 from clerksync.write.user_table import UserTable
 
 # The listing is hashed once; what is left is few, and looked up one by one. A run that

@@ -4,8 +4,8 @@ import psycopg
 from psycopg import conninfo
 
 from clerksync.errors import DatabaseUnreachableError
+from clerksync.postgres.connection_error import reason
 from clerksync.postgres.impatient_connection import ImpatientConnection
-from clerksync.postgres.refusal import reason
 from clerksync.postgres.session_settings import AT_STARTUP, settle
 from clerksync.postgres.tls import tls_parameters
 

@@ -11,7 +11,7 @@ from psycopg import errors
 
 from clerksync.errors import DatabaseUnreachableError, SchemaOutdatedError
 from clerksync.postgres.connect import connect
-from clerksync.postgres.refusal import STANDBY, STATEMENT_POOLING
+from clerksync.postgres.connection_error import STANDBY, STATEMENT_POOLING
 from clerksync.settings.environment import Settings
 
 # Not seeded at import: environments restored from one snapshot would wait alike.

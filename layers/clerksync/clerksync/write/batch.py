@@ -7,7 +7,7 @@ import psycopg
 
 from clerksync.postgres.database import Database
 from clerksync.write.outcome import Outcome
-from clerksync.write.refusal import Refusal, concerns_statement
+from clerksync.write.refused_row import Refusal, concerns_statement
 from clerksync.write.rows import StagedRow
 from clerksync.write.sql_functions import Function, WritePath
 from clerksync.write.staging import call_staged

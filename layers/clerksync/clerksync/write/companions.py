@@ -8,7 +8,7 @@ from psycopg import sql
 
 from clerksync.postgres.database import Database
 from clerksync.write.mapped_sql import companion_rows
-from clerksync.write.refusal import (
+from clerksync.write.refused_row import (
     SWALLOWED,
     Refusal,
     concerns_statement,

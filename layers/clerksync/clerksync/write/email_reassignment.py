@@ -15,7 +15,7 @@ from clerksync.clerk.user import IDS_LIMIT
 from clerksync.observability import describe, logger
 from clerksync.write.asking import Ask, ask_for_all
 from clerksync.write.outcome import Outcome
-from clerksync.write.refusal import concerns_statement
+from clerksync.write.refused_row import concerns_statement
 from clerksync.write.rows import RowMaker, StagedRow
 
 Write = Callable[[list[StagedRow], bool], Outcome]

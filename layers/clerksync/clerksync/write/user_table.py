@@ -29,7 +29,7 @@ from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import reassign_emails
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
-from clerksync.write.refusal import (
+from clerksync.write.refused_row import (
     SWALLOWED,
     concerns_statement,
     obstacle,
