@@ -9,9 +9,11 @@ from clerksync.bulk.run_ledger import RunLedger
 from clerksync.errors import SchemaOutdatedError
 from clerksync.mapping.file import DEFAULT
 from clerksync.schema import rate_limit_sql
+from clerksync.schema.catalog import source_of
+from clerksync.schema.email_fit import email_rule
 from clerksync.schema.migrate import TARGET_TABLE, all_scripts, scripts_of
 from clerksync.schema.table_fit import Misfit, misfits
-from clerksync.write.sql_functions import build
+from clerksync.write.sql_functions import build, functions_for
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
 from local.progress import span
@@ -77,6 +79,11 @@ def schema(subject: Subject) -> Verdicts:
             f"The database is ahead of this code, by {', '.join(newer)}: use the newer "
             "code here too."
         )
+    elif not dropped and not _emails_are_compared_as_the_table_does(subject):
+        yield wrong(
+            "A unique index or constraint on the emails was added, changed or dropped "
+            "since the last migration: run clerksync migrate."
+        )
     elif not dropped:
         yield ok("It is up to date.")
     if TARGET_TABLE in applied - scripts:
@@ -91,6 +98,19 @@ def _left_behind(subject: Subject) -> Verdicts:
             f"{table} was made for the mapping default, and nobody keeps it up any "
             "more: DROP it, if nothing needs it."
         )
+
+
+def _emails_are_compared_as_the_table_does(subject: Subject) -> bool:
+    mapping, schema = subject.mapping, subject.schema
+
+    def work(connection: psycopg.Connection) -> bool:
+        rule = email_rule(connection, mapping, schema)
+        return all(
+            source_of(connection, schema, function.name) == function.source
+            for function in functions_for(mapping, schema, rule)
+        )
+
+    return subject.database.run(work)
 
 
 def _limits_are_up_to_date(subject: Subject) -> bool:

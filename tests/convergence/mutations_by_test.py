@@ -167,4 +167,28 @@ BY_TEST: Final = (
         test="tests/integration/bulk/test_races_with_webhooks.py",
         why="needs a Clerk whose answers by id lag behind",
     ),
+    Mutant(
+        "an email is compared as text, whatever the table does",
+        (
+            Edit(
+                EMAIL,
+                "ON h.{held} {equals} i.{wanted} AND h.{key} IS DISTINCT FROM",
+                "ON h.{email} = i.email AND h.{key} IS DISTINCT FROM",
+            ),
+        ),
+        test="tests/integration/write/test_email_rules.py",
+        why="the tables of the simulation compare emails as text",
+    ),
+    Mutant(
+        "dates are shown as the owner likes them",
+        (
+            Edit(
+                f"{LAYER}/postgres/session_settings.py",
+                "        yield _SET_DATE_STYLE",
+                "        pass",
+            ),
+        ),
+        test="tests/integration/postgres/test_session_settings.py",
+        why="the simulation's database has no settings of its owner",
+    ),
 )

@@ -87,24 +87,62 @@ def test_buckets_of_the_application_must_go_with_their_user(
     assert migrate(database, schema="ours", mapping=parse(WITH_BUCKETS, name="mine"))
 
 
-@pytest.mark.parametrize(
-    "index",
-    ["(lower(mail))", "(mail) WHERE note IS NULL", "(mail, role)"],
-    ids=["in another spelling", "partial", "with another"],
-)
-@pytest.mark.parametrize("unique", [True, False], ids=["unique", "not unique"])
-def test_an_email_that_is_unique_in_another_way(
-    database: Database, connection: psycopg.Connection, index: str, unique: bool
+NOT_UNIQUE = MAPPING.replace("[columns]", "email_unique = false\n[columns]")
+ODD = [
+    "CREATE UNIQUE INDEX odd ON people (mail, role)",
+    "CREATE UNIQUE INDEX odd ON people (lower(mail || role))",
+    "ALTER TABLE people ADD CONSTRAINT odd UNIQUE (mail) DEFERRABLE",
+    "ALTER TABLE people ADD CONSTRAINT odd EXCLUDE (mail WITH =, role WITH =)",
+]
+UNDERSTOOD = [
+    "CREATE UNIQUE INDEX odd ON people (lower(mail))",
+    "CREATE UNIQUE INDEX odd ON people (mail) WHERE note IS NULL",
+    "ALTER TABLE people ADD CONSTRAINT odd EXCLUDE (mail WITH =)",
+]
+
+
+@pytest.mark.parametrize("rule", ODD)
+@pytest.mark.parametrize("mapping", [MAPPING, NOT_UNIQUE], ids=["unique", "not unique"])
+def test_a_rule_for_emails_that_is_not_understood_is_refused(
+    database: Database, connection: psycopg.Connection, rule: str, mapping: str
 ) -> None:
-    """By such an index an address could not move on, whatever the mapping says."""
+    """By such an index no email could be reassigned, whatever the mapping says."""
     connection.execute("ALTER TABLE people DROP CONSTRAINT people_mail_key")
-    connection.execute(f"CREATE UNIQUE INDEX odd ON people {index}".encode())
-    mapping = MAPPING
-    if not unique:
-        mapping = MAPPING.replace("[columns]", "email_unique = false\n[columns]")
+    connection.execute(rule.encode())
     said = refusal(database, mapping)
     assert "odd" in said
-    assert 'CREATE UNIQUE INDEX ON … ("mail")' in said
+    assert 'CREATE UNIQUE INDEX ON "ours"."people" ("mail")' in said
+
+
+@pytest.mark.parametrize("rule", UNDERSTOOD)
+def test_a_rule_that_is_understood_only_has_to_agree_with_the_mapping(
+    database: Database, connection: psycopg.Connection, rule: str
+) -> None:
+    connection.execute("ALTER TABLE people DROP CONSTRAINT people_mail_key")
+    connection.execute(rule.encode())
+    said = refusal(database, NOT_UNIQUE)
+    assert "odd: take email_unique = false out of the mapping" in said
+    assert migrate(database, schema="ours", mapping=parse(MAPPING, name="mine"))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "(mail, role)",
+        "(lower(mail), role)",
+        "(role, note) WHERE mail IS NOT NULL",
+        "((mail IS NULL)) WHERE mail IS NULL",
+    ],
+)
+def test_a_second_index_that_refuses_no_more_or_is_about_nothing_else(
+    database: Database, connection: psycopg.Connection, index: str
+) -> None:
+    """Nobody has to drop what does no harm. What can refuse more is named."""
+    connection.execute(f"CREATE UNIQUE INDEX odd ON people {index}".encode())
+    if "(mail, role)" in index or "note" in index:
+        assert migrate(database, schema="ours", mapping=parse(MAPPING, name="mine"))
+    else:
+        assert "odd" in refusal(database)
 
 
 @pytest.mark.parametrize(

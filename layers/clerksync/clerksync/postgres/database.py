@@ -25,6 +25,7 @@ _COLLISIONS = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
     errors.UniqueViolation,
+    errors.ExclusionViolation,
 )
 _MAX_ATTEMPTS = 5
 _MAX_ALIKE = 3
@@ -67,7 +68,7 @@ class _Collisions:
         """Wait, if that helps. Raises the error if it was one too many."""
         self._number += 1
         persists = False
-        if isinstance(error, errors.UniqueViolation):
+        if isinstance(error, errors.UniqueViolation | errors.ExclusionViolation):
             # Whoever held the value has committed by now: waiting does not help, and
             # the same index and value for the third time is no race.
             violation = error.diag.constraint_name, error.diag.message_detail
@@ -115,7 +116,7 @@ class Database:
 
         It is repeated once over a new connection when the old one turns out to be
         dead or read-only, and up to 5 times when it collided with another (SQLSTATE
-        40001, 40P01, 23505); not again if a unique index objects to the same value
+        40001, 40P01, 23505, 23P01); not again if an index objects to the same value
         for the third time. Raises DatabaseUnreachableError, also when Postgres does
         not answer within the time limit or is a read replica, SchemaOutdatedError, or
         psycopg.Error.

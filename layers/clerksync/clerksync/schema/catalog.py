@@ -9,11 +9,18 @@ from psycopg.rows import class_row
 _KIND: LiteralString = """
     SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)
 """
+_SOURCE: LiteralString = """
+    SELECT p.prosrc FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname = %s AND p.proname = %s
+"""
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
            -- Without the quotes of quote_all_identifiers.
-           btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"')
-               AS base_type,
+           -- citext is in whichever schema its extension was created.
+           regexp_replace(
+               btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"'),
+               '^.*[.]citext$', 'citext'
+           ) AS base_type,
            a.attnotnull OR t.typnotnull AS not_null,
            a.atthasdef OR a.attidentity <> '' AS filled_by_table,
            a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
@@ -70,6 +77,12 @@ class FoundColumn:
 def kind_of(connection: psycopg.Connection, qualified: str) -> str | None:
     """Return Postgres's letter for the kind of a relation; None if there is none."""
     row = connection.execute(_KIND, [qualified]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def source_of(connection: psycopg.Connection, schema: str, name: str) -> str | None:
+    """Return the body of a function that exists once; None if there is none."""
+    row = connection.execute(_SOURCE, [schema, name]).fetchone()
     return None if row is None else str(row[0])
 
 

@@ -13,10 +13,12 @@ from clerksync.mapping.file import DEFAULT
 from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
+from clerksync.schema.catalog import source_of
+from clerksync.schema.email_fit import email_rule
 from clerksync.schema.new_tables import close_new_tables, tables_there
 from clerksync.schema.table_fit import Misfit, misfits, target_misfits
 from clerksync.write.identifiers import identifiers
-from clerksync.write.sql_functions import build
+from clerksync.write.sql_functions import functions_for
 
 _SCRIPTS: Final = resources.files("clerksync.schema") / "migrations"
 TARGET_TABLE: Final = "default.sql"
@@ -156,8 +158,11 @@ def _install_write_path(
     connection: psycopg.Connection, schema: str, mapping: TableMapping
 ) -> Iterator[str]:
     """Functions of earlier versions stay: code that is still running calls them."""
-    for function in build(mapping, schema).functions:
-        if _is_new(connection, function.name):
+    rule = email_rule(connection, mapping, schema)
+    for function in functions_for(mapping, schema, rule):
+        is_new = _is_new(connection, function.name)
+        # The table's rule for emails may be a different one by now.
+        if is_new or source_of(connection, schema, function.name) != function.source:
             connection.execute(function.definition)
             yield function.name
 

@@ -20,10 +20,10 @@ from clerksync.mapping.table import (
 from clerksync.schema.catalog import FoundColumn, columns_of, kind_of
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
+from clerksync.schema.email_fit import email_problems
 from clerksync.write.identifiers import companion_table, identifiers
 
-# Not citext: compared with a text, it is case-sensitive and has no index.
-_TEXTS: Final = ("text", "character varying", "character")
+_TEXTS: Final = ("text", "character varying", "character", "citext")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _ROUNDED: Final = re.compile(r"numeric\(")
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
@@ -77,7 +77,12 @@ def target_misfits(
 ) -> list[Misfit]:
     """The same of the target table alone."""
     users = identifiers(mapping, schema)["users"]
-    return [*_of_table(connection, users, mapping.table, _target(mapping))]
+    found = [*_of_table(connection, users, mapping.table, _target(mapping))]
+    return found + [
+        Misfit(mapping.table, mapping.email, f'column "{mapping.email}" {problem}')
+        for problem in email_problems(connection, mapping, schema)
+        if not any(m.column in {None, mapping.email} for m in found)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,6 @@ class _Expected:
     """The columns that it writes, and the types that each may have; None: any."""
     reads: Sequence[str] = ()
     unique: Sequence[str] = ()
-    not_unique: Sequence[str] = ()
     of_milliseconds: Sequence[str] = ()
     """Columns that hold Clerk's times: cut short, they would differ with each sync."""
     nullable: Mapping[str, str] = field(default_factory=dict)
@@ -121,8 +125,7 @@ def _target(mapping: TableMapping) -> _Expected:
     return _Expected(
         types,
         reads=[*reads, *(c.references for c in mapping.companions)],
-        unique=[mapping.key, *([mapping.email] if mapping.email_unique else [])],
-        not_unique=[] if mapping.email_unique else [mapping.email],
+        unique=[mapping.key],
         of_milliseconds=[c.name for c in mapping.columns if c.type == "timestamp"],
         nullable=nullable,
         constants={**mapping.defaults, **stand_ins},
@@ -240,9 +243,3 @@ def _of_uniqueness(found: FoundColumn, expected: _Expected) -> Iterator[str]:
                 f"is unique only by {found.unique_by}, which is partial, deferrable, "
                 f"or on something else too. {plain} as well"
             )
-    if found.name in expected.not_unique and found.unique_by is not None:
-        also = "" if found.is_unique else f", and {plain}"
-        yield (
-            f"is unique, by {found.unique_by}: take email_unique = false out of the "
-            f"mapping{also}"
-        )

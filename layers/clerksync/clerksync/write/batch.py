@@ -12,7 +12,8 @@ from clerksync.write.rows import StagedRow
 from clerksync.write.sql_functions import Function, WritePath
 from clerksync.write.staging import call_staged
 
-_UNIQUE: Final = "23505"
+# By an index, or by an exclusion constraint.
+_TAKEN: Final = frozenset({"23505", "23P01"})
 
 
 class BatchWriter:
@@ -61,7 +62,7 @@ class BatchWriter:
         outcome = Outcome.of(tuple(counts))
         for clerk_id, *why in refused:
             refusal = Refusal(*why)
-            if refusal.sqlstate == _UNIQUE:  # perhaps only a race
+            if refusal.sqlstate in _TAKEN:  # perhaps only a race
                 outcome.add(self.write([row for row in rows if row[0] == clerk_id]))
             else:
                 outcome.add(_refused(clerk_id, refusal))

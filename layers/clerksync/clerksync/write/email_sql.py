@@ -6,15 +6,16 @@ and whether it may be NULL.
 
 from typing import LiteralString
 
-# Does another row hold, or another of these users want, one of the emails?
+# Does another row hold, or another of these users want, one of the emails? What is the
+# same email, and which rows count, is the table's own rule: see `email_rule`.
 FIND_HOLDERS: LiteralString = """
     SELECT array_agg(h.{key}) FILTER (WHERE h.{key} IS NOT NULL),
-           count(h.{email}) > 0 OR count(i.email) > count(DISTINCT i.email)
+           count(h.{held}) > 0 OR count(i.{wanted}) > count(DISTINCT i.{wanted})
     INTO _holders, _contested
     FROM {incoming} AS i
     JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
-    LEFT JOIN {users} AS h
-        ON h.{email} = i.email AND h.{key} IS DISTINCT FROM i.clerk_id;
+    LEFT JOIN {holders} AS h
+        ON h.{held} {equals} i.{wanted} AND h.{key} IS DISTINCT FROM i.clerk_id;
 """
 
 # A holder that may not be without an email is left alone, and so is whoever wants it,
@@ -27,7 +28,8 @@ SET_ASIDE: LiteralString = """
         INTO _more, holders
         FROM {incoming} AS i
         JOIN unnest(_news) AS n (clerk_id) ON n.clerk_id = i.clerk_id
-        JOIN {users} AS h ON h.{email} = i.email AND h.{key} <> i.clerk_id
+        JOIN {holders} AS h
+            ON h.{held} {equals} i.{wanted} AND h.{key} <> i.clerk_id
         LEFT JOIN {incoming} AS o ON o.clerk_id = h.{key}
         WHERE h.{key} ~ {clerk_id}
           AND (o.clerk_id IS NULL OR h.{key} = ANY (blocked));
@@ -57,10 +59,10 @@ LOCK_ALL: LiteralString = """
 GIVE_WAY: LiteralString = """
     IF _contested THEN
         WITH wanted AS (
-            SELECT i.email, i.clerk_id, i.clerk_updated_at AS version
+            SELECT i.{wanted} AS email, i.clerk_id, i.clerk_updated_at AS version
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-            WHERE i.email IS NOT NULL
+            WHERE i.{wanted} IS NOT NULL
         ), rivals AS (
             SELECT w.email, w.clerk_id, w.version FROM wanted AS w
             UNION
@@ -70,7 +72,7 @@ GIVE_WAY: LiteralString = """
                        ELSE coalesce(s.clerk_updated_at, '-infinity')
                    END
             FROM wanted AS w
-            JOIN {users} AS h ON h.{email} = w.email
+            JOIN {holders} AS h ON h.{held} {equals} w.email
             LEFT JOIN {sync_state} AS s ON s.clerk_id = h.{key}
             WHERE (h.{key} = ANY (_claimed)) IS NOT TRUE
         ), ranked AS (
@@ -100,7 +102,8 @@ GIVE_WAY: LiteralString = """
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
             WHERE u.{key} = i.clerk_id AND u.{email} IS NOT NULL
-              AND (u.{email} IS DISTINCT FROM i.email OR i.clerk_id = ANY (_losers))
+              AND (u.{email}::text COLLATE "C" IS DISTINCT FROM i.email
+                   OR i.clerk_id = ANY (_losers))
             RETURNING u.{key} AS clerk_id
         )
         SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _released FROM released;
@@ -115,16 +118,16 @@ KEEP: LiteralString = """
     IF _contested THEN
         LOOP
             WITH wanted AS (
-                SELECT i.email, i.clerk_id, i.clerk_updated_at AS version
+                SELECT i.{wanted} AS email, i.clerk_id, i.clerk_updated_at AS version
                 FROM {incoming} AS i
                 JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-                WHERE i.email IS NOT NULL AND i.clerk_id <> ALL (_losers)
+                WHERE i.{wanted} IS NOT NULL AND i.clerk_id <> ALL (_losers)
             ), kept AS (
-                SELECT h.{email} AS email, h.{key} AS clerk_id
-                FROM {users} AS h
+                SELECT h.{held} AS email, h.{key} AS clerk_id
+                FROM {holders} AS h
                 LEFT JOIN {incoming} AS i
                     ON i.clerk_id = h.{key} AND i.clerk_id = ANY (_claimed)
-                WHERE h.{email} IN (SELECT email FROM wanted)
+                WHERE EXISTS (SELECT FROM wanted AS w WHERE h.{held} {equals} w.email)
                   AND (i.email IS NULL OR i.clerk_id = ANY (_losers))
             ), ranked AS (
                 SELECT w.clerk_id,
@@ -134,7 +137,8 @@ KEEP: LiteralString = """
                        ) > 1 OR k.email IS NOT NULL AS loses
                 FROM wanted AS w
                 LEFT JOIN kept AS k
-                    ON k.email = w.email AND k.clerk_id IS DISTINCT FROM w.clerk_id
+                    ON k.email {equals} w.email
+                    AND k.clerk_id IS DISTINCT FROM w.clerk_id
             )
             SELECT array_agg(clerk_id) INTO _more FROM ranked WHERE loses;
             EXIT WHEN _more IS NULL;
@@ -145,7 +149,8 @@ KEEP: LiteralString = """
         SELECT count(*) > 0 AND NOT _all_asked INTO _unlocked
         FROM {incoming} AS i
         JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-        JOIN {users} AS h ON h.{email} = i.email AND h.{key} <> i.clerk_id
+        JOIN {holders} AS h
+            ON h.{held} {equals} i.{wanted} AND h.{key} <> i.clerk_id
         WHERE h.{key} ~ {clerk_id}
           AND NOT EXISTS (SELECT FROM {incoming} AS o WHERE o.clerk_id = h.{key});
         IF _unlocked THEN
@@ -157,7 +162,7 @@ KEEP: LiteralString = """
             SET {email} = u.{key} || '@released.invalid'
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-            WHERE u.{key} = i.clerk_id AND u.{email} <> i.email
+            WHERE u.{key} = i.clerk_id AND u.{email}::text COLLATE "C" <> i.email
               AND i.clerk_id <> ALL (_losers)
             RETURNING u.{key} AS clerk_id
         )

@@ -6,8 +6,9 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.mapping.table import Companion, Constant, OwnId, TableMapping
+from clerksync.mapping.table import Column, Companion, Constant, OwnId, TableMapping
 from clerksync.write import email_sql
+from clerksync.write.email_rule import EmailRule, email_parts
 from clerksync.write.identifiers import companion_table, identifiers
 from clerksync.write.upsert_sql import MANAGE_TIER
 
@@ -51,7 +52,9 @@ def rules_of(mapping: TableMapping) -> dict[str, LiteralString]:
     }
 
 
-def parts_of(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
+def parts_of(
+    mapping: TableMapping, schema: str, rule: EmailRule | None = None
+) -> dict[str, sql.Composable]:
     """Names, lists of columns, and conditions on `u`, the row, and `i`, the user."""
     names = identifiers(mapping, schema)
     incoming = [
@@ -79,6 +82,7 @@ def parts_of(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
 
     return (
         names
+        | email_parts(names, rule)
         | _conditions(mapping, names)
         | {
             "inserted": _joined(
@@ -130,17 +134,24 @@ def parts_of(mapping: TableMapping, schema: str) -> dict[str, sql.Composable]:
 _EMAIL: Final = sql.SQL("i.{}").format(sql.Identifier("email"))
 
 
+def _compared(column: Column) -> sql.Composed:
+    """A column of `u` for comparing it with what Clerk has: a text as its bytes. Its
+    own type or collation might take two values for the same."""
+    bytes_of = '::text COLLATE "C"' if column.type == "text" else ""
+    return sql.SQL("u.{}" + bytes_of).format(sql.Identifier(column.name))
+
+
 def _conditions(
     mapping: TableMapping, names: dict[str, sql.Composable]
 ) -> dict[str, sql.Composable]:
     differs: list[sql.Composable] = [sql.SQL("NOT ({live})").format(**names)]
     others = [
-        (sql.Identifier(column.name), sql.Identifier(name))
+        (column, sql.Identifier(name))
         for name, column in zip(incoming_names(mapping), mapping.columns, strict=True)
         if column.source != "email"
     ]
     if others:
-        old = _joined(sql.SQL("u.{}").format(column) for column, _ in others)
+        old = _joined(_compared(column) for column, _ in others)
         new = _joined(sql.SQL("i.{}").format(name) for _, name in others)
         row = sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(old, new)
         differs.insert(0, row)
@@ -148,14 +159,14 @@ def _conditions(
         other = "i.tier IS NOT NULL AND u.{tier} IS DISTINCT FROM i.tier"
         differs.append(sql.SQL(other).format(**names))
     always: dict[str, LiteralString] = {
-        "same_email": "i.email IS NULL OR u.{email} = i.email",
+        "same_email": "i.email IS NULL OR {email_text} = i.email",
         "email_is_kept_back": "true",
         "row_is_due": "s.skipped IS DISTINCT FROM 'email taken'",
         "may_be_created": "i.email IS NOT NULL",
         "may_be_rowless": "true",
     }
     nullable: dict[str, LiteralString] = {
-        "same_email": "u.{email} IS NOT DISTINCT FROM i.email",
+        "same_email": "{email_text} IS NOT DISTINCT FROM i.email",
         "email_is_kept_back": "u.{email} IS NULL",
         "row_is_due": "true",
         "may_be_created": "i.has_email OR NOT _require_email",
@@ -164,6 +175,8 @@ def _conditions(
     chosen = always if mapping.email_not_null else nullable
     if not mapping.email_unique:
         chosen |= {"email_is_kept_back": "false"}
+    email = next(c for c in mapping.columns if c.source == "email")
+    names = names | {"email_text": _compared(email)}
     conditions: dict[str, sql.Composable] = {
         "differs_but_email": sql.SQL("({})").format(sql.SQL(" OR ").join(differs))
     }

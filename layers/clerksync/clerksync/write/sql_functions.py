@@ -11,7 +11,7 @@ parameters, the other any number from the temporary table `clerksync_incoming`.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, LiteralString
 
@@ -19,6 +19,7 @@ from psycopg import sql
 
 from clerksync.mapping.table import TableMapping
 from clerksync.write.deletion_sql import DELETE
+from clerksync.write.email_rule import EmailRule, with_compared
 from clerksync.write.isolation_sql import ISOLATE
 from clerksync.write.mapped_sql import incoming_names, parts_of, rules_of
 from clerksync.write.upsert_sql import UPSERT
@@ -35,6 +36,7 @@ _FLAGS: LiteralString = (
 _FLAG_TYPES: Final[Sequence[LiteralString]] = ("boolean", "boolean", "text", "boolean")
 # What now() becomes in a column without a time zone.
 _UTC: LiteralString = " SET timezone = 'UTC'"
+_STAGING: Final = sql.SQL("pg_temp.clerksync_incoming")
 # With the default cost of a random page, each batch would scan the tables: the larger
 # they are, the slower. And no plan_cache_mode: it would reach the check of the foreign
 # key, which is then planned for every single row.
@@ -47,8 +49,21 @@ class Function:
 
     name: str
     identifier: sql.Identifier
-    definition: sql.Composed
+    parameters: sql.Composable
+    options: LiteralString
+    source: str
     call: sql.Composed
+
+    @property
+    def definition(self) -> sql.Composed:
+        return sql.SQL(
+            "CREATE OR REPLACE FUNCTION {} ({}) LANGUAGE plpgsql {} AS {}"
+        ).format(
+            self.identifier,
+            self.parameters,
+            sql.SQL(self.options),
+            sql.Literal(self.source),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,46 +121,32 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
     """Compose the write path. Pure: it touches no database."""
     incoming = [*_incoming(mapping)]
     types = [field.type for field in incoming]
-    # A dot in its name keeps a parameter apart from columns and variables.
-    single = sql.SQL("(SELECT {})").format(_read(incoming, prefix="in."))
-    table = sql.SQL("pg_temp.clerksync_incoming")
-    staged = sql.SQL("(SELECT {} FROM {})").format(_read(incoming), table)
-    some = sql.SQL("(SELECT {} FROM {} WHERE clerk_id = ANY (_only))").format(
-        _read(incoming), table
-    )
     columns = _joined(sql.Identifier(field.name) for field in incoming)
-    parts = parts_of(mapping, schema)
-    rules = rules_of(mapping)
-
-    def upsert(source: sql.Composed) -> sql.Composed:
-        filled = parts | {"incoming": source}
-        return sql.SQL(UPSERT).format(
-            **filled,
-            **{name: sql.SQL(rule).format(**filled) for name, rule in rules.items()},
-        )
-
+    single, staged, some = (body.as_string() for body in _upserts(mapping, schema))
     upsert_some = _function(
         schema,
         "clerksync_upsert_some",
         sql.SQL("_only text[], " + _FLAGS + ", " + _RESULT),
-        upsert(some),
+        some,
         arguments=["text[]", *_FLAG_TYPES],
         options=_STAGED,
     )
+    isolate = sql.SQL(ISOLATE).format(upsert_some=upsert_some.identifier)
+    delete = sql.SQL(DELETE).format(**parts_of(mapping, schema))
     return WritePath(
         upsert_some=upsert_some,
         isolate=_function(
             schema,
             "clerksync_isolate",
             sql.SQL(_FLAGS + ", " + _RESULT + ", OUT refused jsonb"),
-            sql.SQL(ISOLATE).format(upsert_some=upsert_some.identifier),
+            isolate.as_string(),
             arguments=_FLAG_TYPES,
         ),
         upsert_user=_function(
             schema,
             "clerksync_upsert_user",
             _declared(incoming, prefix="in.") + sql.SQL(", " + _FLAGS + ", " + _RESULT),
-            upsert(single),
+            single,
             arguments=[*types, *_FLAG_TYPES],
             options=_UTC,
         ),
@@ -153,7 +154,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             schema,
             "clerksync_upsert_staged",
             sql.SQL(_FLAGS + ", " + _RESULT),
-            upsert(staged),
+            staged,
             arguments=_FLAG_TYPES,
             options=_STAGED,
         ),
@@ -164,7 +165,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
                 "_clerk_ids text[], _unless_synced_since timestamptz, _deletion text,"
                 " OUT deleted bigint"
             ),
-            sql.SQL(DELETE).format(**parts),
+            delete.as_string(),
             arguments=["text[]", "timestamptz", "text"],
             options=_UTC,
         ),
@@ -172,8 +173,55 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             "CREATE TEMPORARY TABLE clerksync_incoming ({}, PRIMARY KEY (clerk_id))"
             " ON COMMIT DROP"
         ).format(_declared(incoming)),
-        copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns),
+        copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(_STAGING, columns),
     )
+
+
+def functions_for(
+    mapping: TableMapping, schema: str, rule: EmailRule | None
+) -> Sequence[Function]:
+    """Return the functions to install on a table with such a rule for emails.
+
+    Their names do not depend on it: callers know the mapping, and not the table.
+    """
+    path = build(mapping, schema)
+    if rule is None:
+        return path.functions
+    upserts = path.upsert_user, path.upsert_staged, path.upsert_some
+    return [
+        *(
+            replace(function, source=body.as_string())
+            for function, body in zip(
+                upserts, _upserts(mapping, schema, rule), strict=True
+            )
+        ),
+        path.isolate,
+        path.delete_users,
+    ]
+
+
+def _upserts(
+    mapping: TableMapping, schema: str, rule: EmailRule | None = None
+) -> Iterator[sql.Composed]:
+    """Yield the upsert of one user, of the staged users, and of some of these."""
+    if rule and not rule.nulls_distinct:
+        mapping = replace(mapping, email_not_null=True)
+    incoming = [*_incoming(mapping)]
+    parts = parts_of(mapping, schema, rule)
+    sources = (
+        # A dot in its name keeps a parameter apart from columns and variables.
+        sql.SQL("(SELECT {})").format(_read(incoming, prefix="in.")),
+        sql.SQL("(SELECT {} FROM {})").format(_read(incoming), _STAGING),
+        sql.SQL("(SELECT {} FROM {} WHERE clerk_id = ANY (_only))").format(
+            _read(incoming), _STAGING
+        ),
+    )
+    for source in sources:
+        filled = parts | {"incoming": with_compared(source, mapping, rule)}
+        rules = rules_of(mapping).items()
+        yield sql.SQL(UPSERT).format(
+            **filled, **{name: sql.SQL(text).format(**filled) for name, text in rules}
+        )
 
 
 def _incoming(mapping: TableMapping) -> Iterator[_Incoming]:
@@ -191,22 +239,20 @@ def _function(
     schema: str,
     name: LiteralString,
     parameters: sql.Composable,
-    body: sql.Composable,
+    body: str,
     *,
     arguments: Sequence[LiteralString],
     options: LiteralString = "",
 ) -> Function:
-    source = sql.Composed([parameters, sql.SQL(options), body]).as_string()
+    source = sql.Composed([parameters, sql.SQL(options)]).as_string() + body
     unique_name = f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
     identifier = sql.Identifier(schema, unique_name)
     return Function(
         name=unique_name,
         identifier=identifier,
-        definition=sql.SQL(
-            "CREATE OR REPLACE FUNCTION {} ({}) LANGUAGE plpgsql {} AS {}"
-        ).format(
-            identifier, parameters, sql.SQL(options), sql.Literal(body.as_string())
-        ),
+        parameters=parameters,
+        options=options,
+        source=body,
         call=sql.SQL("SELECT * FROM {}({})").format(
             identifier, _joined(sql.SQL("%s::" + type_) for type_ in arguments)
         ),

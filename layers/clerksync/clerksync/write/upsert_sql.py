@@ -67,7 +67,7 @@ BEGIN
                     ERRCODE = 'CS001', MESSAGE = 'a row was not inserted';
             END IF;
             RETURN;
-        EXCEPTION WHEN unique_violation THEN
+        EXCEPTION WHEN unique_violation OR exclusion_violation THEN
             NULL;  -- all of it is undone
         END;
     END IF;
@@ -100,8 +100,8 @@ BEGIN
                    THEN 'unchanged'
                    -- Kept back for a row of the application: nothing new in that.
                    WHEN {email_is_kept_back} AND EXISTS (
-                       SELECT FROM {users} AS h
-                       WHERE h.{email} = i.email
+                       SELECT FROM {holders} AS h
+                       WHERE h.{held} {equals} i.{wanted}
                          AND (h.{key} ~ {clerk_id}) IS NOT TRUE
                    )
                    THEN CASE WHEN u.{key} IS NULL THEN 'skipped' ELSE 'unchanged' END

@@ -52,6 +52,19 @@ def test_what_migrate_has_not_applied_is_missing(
 
 
 @pytest.mark.alters_schema
+def test_a_unique_index_that_came_after_the_migration_is_seen(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """Until then, the write path does not know who holds such an email."""
+    connection.execute("CREATE UNIQUE INDEX ON users (lower(email))")
+    level, message = doctor().one("schema")
+    assert level == "wrong"
+    assert "run clerksync migrate" in message
+    clerksync_here("migrate", cwd=doctor.folder, **doctor.settings)
+    assert doctor().one("schema") == ("ok", "It is up to date.")
+
+
+@pytest.mark.alters_schema
 def test_a_function_that_was_dropped_is_named_with_the_remedy(
     doctor: Doctor, connection: psycopg.Connection
 ) -> None:
