@@ -230,3 +230,29 @@ def test_an_index_that_came_later_is_seen_by_the_next_migration(
     assert migrate(database, mapping=mapping) == []
     connection.execute("DROP INDEX by_lower")
     assert len(migrate(database, mapping=mapping)) == 3
+
+
+def test_what_a_trigger_makes_of_an_email_costs_one_row_at_most(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    """Clerk keeps addresses in lower case: then the trigger changes none of them."""
+    table = members(database, connection, ("text UNIQUE", ""))
+    connection.execute(
+        "CREATE FUNCTION small() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN NEW.email := lower(NEW.email); RETURN NEW; END$$;"
+        "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON members"
+        " FOR EACH ROW EXECUTE FUNCTION small();"
+        "INSERT INTO members VALUES ('legacy-7', 'Eve@Example.com', 'Eve')"
+    )
+    outcome = table.upsert_many(
+        [
+            a_user(1, email="eve@example.com"),
+            a_user(2, email="EVE@example.com"),
+            a_user(3),
+        ]
+    )
+    assert (outcome.created, outcome.email_conflicts) == (2, 1)
+    assert outcome.failures == [
+        f"{user_id(2)}: SQLSTATE 23505 (members.members_email_key)"
+    ]
+    assert emails(connection)[user_id(1)] is None
