@@ -14,7 +14,12 @@ from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
 from clerksync.schema.new_tables import close_new_tables, tables_there
-from clerksync.schema.table_fit import Misfit, misfits, target_misfits
+from clerksync.schema.table_fit import (
+    Misfit,
+    default_tier_misfits,
+    misfits,
+    target_misfits,
+)
 from clerksync.write.identifiers import identifiers
 from clerksync.write.sql_functions import build
 
@@ -102,6 +107,7 @@ def migrate(
                 names = identifiers(mapping, schema)
                 connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
             found = misfits(connection, mapping, schema)
+            found += default_tier_misfits(mapping, default_tier)
             if mapping.rate_limits:
                 found += rate_limit_sql.misfits(connection, schema)
             _check(found, mapping)

@@ -59,7 +59,8 @@ class UserTable:
         soft_delete: bool = False,
     ) -> None:
         """`ask` is needed where no row may be without an email: the holder of one that
-        moves on is then looked up at Clerk, and written first."""
+        moves on is then looked up at Clerk, and written first. `default_tier` is
+        written as it is."""
         self._database = database
         self.mapping = mapping
         self.schema = schema
