@@ -4,7 +4,12 @@ that is cut off, and what a soft deletion leaves."""
 import psycopg
 import pytest
 
-from tests.integration.mapping.people import Make, people
+from clerksync.errors import InvalidPayloadError, TableMisfitError
+from clerksync.mapping.file import parse
+from clerksync.postgres.database import Database
+from clerksync.schema.length_fit import WARNING
+from clerksync.schema.migrate import migrate
+from tests.integration.mapping.people import Make, mapping_of_people, people
 from tests.people import a_user, user_id
 
 pytestmark = pytest.mark.alters_schema
@@ -138,3 +143,107 @@ def test_a_text_is_cut_off_after_the_length_of_its_column(
     assert people(connection)[user_id(1)][1] == "Zoë🦄-"
     assert users.upsert(a_user(1, first_name="Zoë🦄-Anna")).action == "unchanged"
     assert users.upsert(a_user(1, first_name="Z")).action == "updated"
+
+
+def test_a_text_that_is_too_long_is_reported_with_its_column(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """Postgres does not name it, and the report does, without the value."""
+    users = table_of(
+        "clerk text UNIQUE, mail text UNIQUE, first varchar(5), last varchar(20)",
+        mapped='first = "first_name"\nlast = "last_name"',
+    )
+    too_long = a_user(1, first_name="Zoë\tMarie", last_name="X" * 20)
+    outcome = users.upsert_many([too_long, a_user(2), a_user(3)])
+    assert (outcome.created, outcome.failed) == (2, [user_id(1)])
+    assert outcome.failures == [
+        f"{user_id(1)}: SQLSTATE 22001, too long for people.first"
+    ]
+    alone = users.upsert_many([a_user(4, first_name="Marie-Zoë", last_name="X" * 21)])
+    assert alone.failures[0].endswith("too long for people.first, last")
+    with pytest.raises(InvalidPayloadError, match=r"too long for people\.first\)"):
+        users.upsert(too_long)
+    assert {*people(connection)} == {user_id(2), user_id(3)}
+
+
+def test_a_column_that_is_short_is_reported_when_the_table_is_migrated(
+    table_of: Make, database: Database
+) -> None:
+    """With the line that prevents a refusal; nothing is said once it is there."""
+    columns = "clerk varchar(20) UNIQUE, mail varchar(100) UNIQUE, first varchar(150)"
+    mapped = 'first = "first_name"'
+    table_of(columns, mapped=mapped)
+    lines = migrate(database, schema="ours", mapping=mapping_of_people(mapped=mapped))
+    assert all(line.startswith(WARNING) for line in lines)
+    mail, first, clerk = lines
+    assert "longer email" in mail
+    assert first.endswith('first = { from = "first_name", truncate = 150 }')
+    assert "32 characters" in clerk
+    cut_off = 'first = { from = "first_name", truncate = 150 }'
+    lines = migrate(database, schema="ours", mapping=mapping_of_people(mapped=cut_off))
+    assert not any("first" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("columns", "table", "mapped", "line"),
+    [
+        ("user_name text", "", 'username = "username"', 'user_name = "username"'),
+        ("username text NOT NULL UNIQUE", "", "", 'username = "clerk_id"'),
+        ("is_active boolean NOT NULL", "", "", 'is_active = "not banned"'),
+        ("joined timestamptz NOT NULL", "", "", 'joined = "created_at"'),
+        ("is_staff boolean NOT NULL", "", "", "in [defaults]: is_staff = false"),
+        ("password varchar(128) NOT NULL", "", "", 'in [defaults]: password = ""'),
+        ("id uuid PRIMARY KEY", "", "", 'id = { column = "id", generate = "uuid4" }'),
+        (
+            "contact text UNIQUE",
+            "",
+            'contact = "email"',
+            'add to [table]: email = "contact"',
+        ),
+        (
+            "seats integer",
+            "",
+            'seats = "public_metadata.seats"',
+            'seats = { from = "public_metadata.seats", type = "integer" }',
+        ),
+        (
+            "first varchar(5)",
+            "",
+            'first = { from = "first_name", truncate = 10 }',
+            'first = { from = "first_name", truncate = 5 }',
+        ),
+        (
+            "first text NOT NULL",
+            "",
+            'first = { from = "first_name", truncate = 10 }',
+            'first = { from = "first_name", truncate = 10, or = "" }',
+        ),
+        (
+            "gone timestamptz, banned boolean NOT NULL",
+            'deleted_at = "gone"',
+            'banned = "banned"',
+            'banned = { from = "banned", or = false }',
+        ),
+    ],
+)
+def test_each_refusal_shows_the_line_to_write(
+    table_of: Make, columns: str, table: str, mapped: str, line: str
+) -> None:
+    """So that it can be pasted."""
+    with pytest.raises(TableMisfitError) as refused:
+        table_of(
+            f"clerk text UNIQUE, mail text UNIQUE, {columns}",
+            table=table,
+            mapped=mapped,
+        )
+    assert line in str(refused.value)
+
+
+def test_a_table_in_another_schema_is_found(table_of: Make, database: Database) -> None:
+    """A mapping without a schema looks where clerksync's own tables are."""
+    table_of("clerk text UNIQUE, mail text UNIQUE")
+    text = '[table]\nname = "people"\nkey = "clerk"\n[columns]\nmail = "email"\n'
+    with pytest.raises(
+        TableMisfitError, match=r'one in "public"\. Add to .* schema = "p'
+    ):
+        migrate(database, schema="ours", mapping=parse(text, name="mine"))

@@ -13,6 +13,7 @@ from clerksync.mapping.file import DEFAULT
 from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
+from clerksync.schema.length_fit import WARNING, short_columns
 from clerksync.schema.new_tables import close_new_tables, tables_there
 from clerksync.schema.table_fit import (
     Misfit,
@@ -77,8 +78,9 @@ def migrate(
     """Apply what is missing, all or nothing; returns the names of what was applied.
 
     Nobody but the owner may use a new table: a grant by ALTER DEFAULT PRIVILEGES to
-    PUBLIC or to PostgREST's roles is revoked, and a last line beginning with `REVOKED`
-    says so.
+    PUBLIC or to PostgREST's roles is revoked, and a line beginning with `REVOKED` says
+    so. Then comes a line beginning with `WARNING` for each column that is so short that
+    it may refuse what Clerk has.
 
     `default_tier` is that of users whom `consume_rate_limit` does not know.
 
@@ -116,7 +118,9 @@ def migrate(
                 applied += rate_limit_sql.install(
                     connection, mapping, schema, default_tier
                 )
-            return applied + close_new_tables(connection, schema, there_before)
+            applied += close_new_tables(connection, schema, there_before)
+            short = short_columns(connection, mapping, schema)
+            return applied + [f"{WARNING} {line}" for line in short]
 
     return database.run(work)
 
