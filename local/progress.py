@@ -15,6 +15,7 @@ from rich.progress import (
 from rich.table import Table
 
 from clerksync.bulk.report import Report
+from clerksync.schema.length_fit import WARNING
 from clerksync.schema.new_tables import REVOKED
 
 _LABELS = {
@@ -54,7 +55,8 @@ Advance = Callable[[str, int, int], None]
 def show_applied(console: Console, lines: Iterable[str]) -> None:
     """Show what a migration did, a line for each thing."""
     for line in lines:
-        text = line if line.startswith(REVOKED) else f"applied {line}"
+        is_name = not line.startswith((REVOKED, WARNING))
+        text = f"applied {line}" if is_name else line
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -11,8 +11,9 @@ from clerksync.mapping.file import DEFAULT
 from clerksync.schema import rate_limit_sql
 from clerksync.schema.catalog import source_of
 from clerksync.schema.email_fit import email_rule
+from clerksync.schema.length_fit import short_columns
 from clerksync.schema.migrate import TARGET_TABLE, all_scripts, scripts_of
-from clerksync.schema.table_fit import Misfit, misfits
+from clerksync.schema.table_fit import Misfit, default_tier_misfits, misfits
 from clerksync.write.sql_functions import build, functions_for
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
@@ -127,6 +128,7 @@ def fit(subject: Subject) -> Verdicts:
 
     def work(connection: psycopg.Connection) -> list[Misfit]:
         found = misfits(connection, mapping, schema)
+        found += default_tier_misfits(mapping, subject.settings.default_tier)
         if mapping.rate_limits:
             found += rate_limit_sql.misfits(connection, schema)
         return found
@@ -152,6 +154,8 @@ def fit(subject: Subject) -> Verdicts:
         yield skipped("Waits for: schema.")
     elif not found:
         yield ok("It fits the mapping.")
+        for short in subject.database.run(lambda c: short_columns(c, mapping, schema)):
+            yield warning(short)
 
 
 def _is_to_come(subject: Subject, table: str) -> bool:

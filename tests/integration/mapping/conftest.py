@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from clerksync.clerk.session_token import SessionVerifier
 from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
+from clerksync.write.user_table import UserTable
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
@@ -25,8 +27,31 @@ from tests.doors import (
     log_on_stdout,
 )
 from tests.integration.mapping.application import Application
+from tests.integration.mapping.people import Make, mapping_of_people
 
 SCHEMA = "clerksync"
+
+
+@pytest.fixture
+def table_of(database: Database, connection: psycopg.Connection) -> Make:
+    """`people`, with the columns and the mapping that a test needs."""
+    connection.execute("CREATE SCHEMA ours")
+
+    def make(
+        columns: str,
+        *,
+        table: str = "",
+        mapped: str = "",
+        mail: str = '"email"',
+        **more: Any,
+    ) -> UserTable:
+        connection.execute(f"CREATE TABLE people ({columns})".encode())
+        mapping = mapping_of_people(table=table, mapped=mapped, mail=mail)
+        default_tier = more.get("default_tier", "FREE")
+        migrate(database, schema="ours", mapping=mapping, default_tier=default_tier)
+        return UserTable(database, mapping=mapping, schema="ours", **more)
+
+    return make
 
 
 @pytest.fixture(scope="module", params=list(TABLES))

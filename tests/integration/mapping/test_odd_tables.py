@@ -1,7 +1,6 @@
 """Tables that are unlike the presets', and what Clerk may answer about a holder."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import psycopg
 import pytest
@@ -10,43 +9,14 @@ from clerksync.clerk.retry import INTERACTIVE
 from clerksync.clerk.user import ClerkUser, parse_user
 from clerksync.doors.ensure_user import sync_user
 from clerksync.errors import InvalidPayloadError
-from clerksync.mapping.file import parse
-from clerksync.postgres.database import Database
-from clerksync.schema.migrate import migrate
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from clerksync.write.user_table import UserTable
 from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, forget_settings
+from tests.integration.mapping.people import Make, people
 from tests.people import a_user, user_id, user_json
 
 pytestmark = pytest.mark.alters_schema
-
-Make = Callable[..., UserTable]
-
-
-@pytest.fixture
-def table_of(database: Database, connection: psycopg.Connection) -> Make:
-    """`people`, with the columns and the mapping that a test needs."""
-    connection.execute("CREATE SCHEMA ours")
-
-    def make(columns: str, *, table: str = "", mapped: str = "", **more: Any) -> Any:
-        connection.execute(f"CREATE TABLE people ({columns})".encode())
-        text = (
-            '[table]\nschema = "public"\nname = "people"\nkey = "clerk"\n'
-            f'{table}\n[columns]\nmail = "email"\n{mapped}\n'
-        )
-        mapping = parse(text, name="mine")
-        migrate(database, schema="ours", mapping=mapping)
-        return UserTable(database, mapping=mapping, schema="ours", **more)
-
-    return make
-
-
-def people(connection: psycopg.Connection) -> dict[str | None, tuple[Any, ...]]:
-    found = connection.execute("SELECT * FROM people").fetchall()
-    return {row[0]: row[1:] for row in found}
-
 
 UNIQUE = "clerk text UNIQUE, mail text UNIQUE NOT NULL, full_name text"
 NOT_NULL = {"table": "email_not_null = true", "mapped": 'full_name = "name"'}

@@ -156,6 +156,19 @@ def test_a_change_of_case_is_written(
     assert emails(connection) == {user_id(1): "eve@example.com"}
 
 
+def test_a_change_of_case_is_written_to_any_citext(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    """The column takes both for the same, and the user sees the difference."""
+    table = members(database, connection, IGNORING_CASE["a citext"])
+    connection.execute("ALTER TABLE members ALTER first TYPE ext.citext")
+    table.upsert(a_user(1, first_name="zoe", updated_at=1_000))
+    zoe = a_user(1, first_name="Zoe", updated_at=2_000)
+    assert table.upsert(zoe).action == "updated"
+    assert connection.execute("SELECT first FROM members").fetchall() == [("Zoe",)]
+    assert table.upsert(zoe).action == "unchanged"
+
+
 def test_two_users_swap_their_emails(
     ignoring_case: UserTable, connection: psycopg.Connection
 ) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,13 +61,34 @@ def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
 @pytest.mark.parametrize(
     ("added", "line", "reason"),
     [
-        ('[tabel]\nname = "x"', 8, "there is no such setting as tabel"),
-        ("tiers = 1", 8, "tiers: input should be a valid dictionary"),
+        ('[tabel]\nname = "x"', 8, "there is no such setting as tabel: write table"),
+        ('x = { from = "name", truncate = 0 }', 8, "truncate: input should be greater"),
+        ('x = { from = "banned", truncate = 5 }', 8, "only a text can be cut off"),
+        (
+            'x = { from = "email", truncate = 5 }',
+            8,
+            'no use in part. Write x = "email"',
+        ),
+        ('x = { from = "clerk_id", values = ["a"] }', 8, 'Write x = "clerk_id"'),
+        ('x = { from = "name", values = [1] }', 8, "values must be texts, as in"),
+        ('x = { from = "name", values = [] }', 8, "values must be texts, as in"),
+        (
+            'x = { from = "created_at", values = ["a"] }',
+            8,
+            "is timestamp, which cannot",
+        ),
+        ('x = { from = "public_metadata", values = ["a"] }', 8, "is jsonb, which"),
+        (
+            'x = { from = "public_metadata.y", type = "integer", values = ["a"] }',
+            8,
+            'say type = "text"',
+        ),
+        ('x = "not name"', 8, "Clerk's users have no not name"),
+        ("tiers = 1", 8, 'tiers: input should be a source, as in tiers = "first_name"'),
         ('[columns]\nx = "email"', 8, "[Dd]eclare|redefine|overwrite"),
         ('mail = "name"', 8, "overwrite"),
-        ('other = "email"', 6, "one column must be for the email"),
         ('clerk = "name"', 8, 'column "clerk" is named twice'),
-        ('x = "emial"', 8, "Clerk's users have no emial. Take one of"),
+        ('x = "emial"', 8, "Clerk's users have no emial. Use one of"),
         ('x = "id.y"', 8, "Clerk's users have no id.y"),
         ('x = "public_metadata."', 8, "Clerk's users have no public_metadata."),
         ('x = { from = "name", type = "jsonb" }', 8, "name is text: leave type out"),
@@ -87,7 +109,7 @@ def test_an_unknown_name_is_told_with_those_there_are(name: str) -> None:
         (
             'x = { from = "public_metadata.y", type = "integer", or = true }',
             8,
-            "or = True is not of type integer",
+            "or = true is not of type integer.*or = 0",
         ),
         ("""'x"; DROP TABLE y; --' = "name" """, 8, "is no name.*no quotes"),
         ('[defaults]\n"a\'b" = 1', 9, "is no name.*no quotes"),
@@ -132,16 +154,40 @@ def test_what_is_wrong_is_told_with_its_line(
     [
         ('name = "people"', 'name = "pe\\"ople"', 3, "is no name"),
         ('name = "people"', f'name = "{"x" * 64}"', 3, "is no name"),
-        ('name = "people"', "", 2, "name is missing"),
-        ('key = "clerk"', "", 2, "key is missing"),
-        ('"email"', '{ from = "email", or = "x" }', 7, "no or can stand in for it"),
+        ('name = "people"', "", 2, 'name is missing. Add name = "users"'),
+        ('key = "clerk"', "", 2, 'key is missing. Add key = "clerk_id"'),
+        ('mail = "email"', 'x = "name"', 6, 'one column .*: email = "email"'),
+        (
+            'key = "clerk"',
+            'key = "clerk"\nemail = "x"',
+            5,
+            r'needs a line in \[columns\]: x = "email"',
+        ),
+        (
+            'key = "clerk"',
+            'key = "clerk"\ndeleted_email = "deleted@example.com"',
+            5,
+            'the same email. Write deleted_email = "deleted\\+{clerk_id}@',
+        ),
+        (
+            'key = "clerk"',
+            'key = "clerk"\ntier = { column = "plan", values = 5 }',
+            5,
+            "values must be texts, as in",
+        ),
+        (
+            '"email"',
+            '{ from = "email", or = "x" }',
+            7,
+            'no constant .*Write mail = "email"',
+        ),
         ('key = "clerk"', 'kee = "clerk"', 4, "there is no such setting as kee"),
         ('key = "clerk"', 'key = "clerk"\ntier = 5', 5, "tier: input should be"),
         (
             'key = "clerk"',
             'key = "clerk"\ndeletion = "soft"',
             5,
-            "soft deletion needs a deleted_at column",
+            "soft deletion needs a deleted_at column. .* deleted_at = ",
         ),
         (
             'key = "clerk"',
@@ -150,7 +196,7 @@ def test_what_is_wrong_is_told_with_its_line(
                 'deletion = "soft"'
             ),
             7,
-            "soft deletion empties the email",
+            'instead: deleted_email = "deleted\\+{clerk_id}@example.com"',
         ),
         (
             'key = "clerk"',
@@ -278,6 +324,48 @@ def test_a_path_into_metadata_gives_what_fits_its_column(
     for metadata in nothing:
         user = parse_user(user_json(public_metadata=metadata))
         assert reader_of(mapping)(user)[3] is None
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "read"),
+    [
+        ('"clerk_id"', {}, "user_000000000000000000000000001"),
+        ('"not banned"', {"banned": True}, False),
+        ('"not banned"', {"banned": None}, True),
+        ('"not locked"', {"locked": False}, True),
+        ('"email"', {}, "user1@example.com"),
+        ('{ from = "first_name", truncate = 3 }', {"first_name": "Zoë🦄x"}, "Zoë"),
+        ('{ from = "first_name", truncate = 3 }', {"first_name": None}, None),
+        (
+            '{ from = "banned", values = { true = "blocked", "*" = "active" } }',
+            {"banned": True},
+            "blocked",
+        ),
+        (
+            '{ from = "banned", values = { true = "blocked", "*" = "active" } }',
+            {"banned": False},
+            "active",
+        ),
+        ('{ from = "locale", values = ["de", "fr"] }', {"locale": "de"}, "de"),
+        ('{ from = "locale", values = ["de", "fr"] }', {"locale": "it"}, None),
+        ('{ from = "locale", values = { "*" = "x" } }', {"locale": None}, None),
+    ],
+)
+def test_what_is_made_of_a_source(
+    source: str, fields: dict[str, Any], read: object
+) -> None:
+    """The ID, the opposite, the start of a text, and another text for each."""
+    mapping = parse(f"{GOOD}x = {source}", name="mine")
+    user = parse_user(user_json(**fields), mapping.user_model)
+    assert reader_of(mapping)(user)[3] == read
+
+
+def test_the_first_of_several_emails_is_the_one_that_is_unique() -> None:
+    """Unless the table names another."""
+    two = GOOD + 'username = "email"'
+    assert parse(two, name="mine").email == "mail"
+    named = two.replace("[columns]", 'email = "username"\n[columns]')
+    assert parse(named, name="mine").email == "username"
 
 
 def test_mappings_are_values() -> None:

@@ -9,7 +9,12 @@ ALWAYS: Final = frozenset({"id", "updated_at"})
 _OF_EMAIL: Final = frozenset({"primary_email_address_id", "email_addresses"})
 _OF_PHONE: Final = frozenset({"primary_phone_number_id", "phone_numbers"})
 _OF_NAME: Final = frozenset({"first_name", "last_name", "username"}) | _OF_EMAIL
-_COMPUTED: Final = {"email": _OF_EMAIL, "phone_number": _OF_PHONE, "name": _OF_NAME}
+_COMPUTED: Final = {
+    "clerk_id": frozenset({"id"}),
+    "email": _OF_EMAIL,
+    "phone_number": _OF_PHONE,
+    "name": _OF_NAME,
+}
 # A list, the field that names its primary entry, and the value in each entry.
 _LISTS: Final = (
     ("email_addresses", "primary_email_address_id", "email_address"),
@@ -19,7 +24,7 @@ _LISTS: Final = (
 
 def fields_of(source: str) -> frozenset[str]:
     """The fields of Clerk's user object that a source of a mapping is made of."""
-    root = source.partition(".")[0]
+    root = source.removeprefix("not ").partition(".")[0]
     return _COMPUTED.get(root, frozenset({root}))
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from clerksync.errors import InvalidSettingError
 from clerksync.mapping.line_numbers import KeyPath, Lines, innermost, lines_of
+from clerksync.mapping.malformed import said
 from clerksync.mapping.problems import problems, type_of
 from clerksync.mapping.table import (
     Column,
@@ -27,6 +28,7 @@ from clerksync.mapping.table import (
     Generated,
     OwnId,
     TableMapping,
+    Values,
 )
 from clerksync.text_files import read_text
 
@@ -36,7 +38,9 @@ FOLDER: Final = resources.files("clerksync.mapping") / "presets"
 _Name = Annotated[str, StringConstraints(pattern=r"^[\w$ -]+$", max_length=63)]
 _Constant = str | int | float | bool
 _ROLES: Final = ("key", "tier", "created_at", "updated_at", "deleted_at")
-_IMPERSONAL: Final = frozenset({"banned", "created_at", "updated_at", "locked"})
+_IMPERSONAL: Final = frozenset(
+    {"banned", "clerk_id", "created_at", "updated_at", "locked"}
+)
 
 _LinesOfNames = dict[tuple[str, str | None], int]
 """By table and column; None is for the table itself."""
@@ -51,18 +55,39 @@ class _OwnId(_Strict):
     generate: Generated
 
 
+def _as_values(value: Any) -> Any:
+    """`["a", "b"]` is short for `{ a = "a", b = "b" }`."""
+    is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    return {text: text for text in value} if is_list else value
+
+
+_Values = Annotated[dict[str, str], BeforeValidator(_as_values), Field(min_length=1)]
+
+
+class _Tier(_Strict):
+    column: _Name
+    values: _Values | None = None
+
+
+def _as_tier(value: Any) -> Any:
+    """`tier = "column"` is short for `tier = { column = "column" }`."""
+    return {"column": value} if isinstance(value, str) else value
+
+
 class _Table(_Strict):
     name: _Name
     key: _Name
     schema_: Annotated[_Name | None, Field(alias="schema")] = None
     id: _OwnId | None = None
-    tier: _Name | None = None
+    tier: Annotated[_Tier | None, BeforeValidator(_as_tier)] = None
     created_at: _Name | None = None
     updated_at: _Name | None = None
     deleted_at: _Name | None = None
     deletion: Deletion = "hard"
     email_unique: bool = True
     email_not_null: bool = False
+    email: _Name | None = None
+    deleted_email: str | None = None
     rate_limits: bool = False
 
 
@@ -70,6 +95,8 @@ class _Source(_Strict):
     from_: Annotated[str, Field(alias="from")]
     type: ColumnType | None = None
     otherwise: Annotated[_Constant | None, Field(alias="or")] = None
+    values: _Values | None = None
+    truncate: Annotated[int | None, Field(gt=0)] = None
 
 
 def _as_source(value: Any) -> Any:
@@ -132,11 +159,20 @@ def parse(text: str, *, name: str) -> TableMapping:
         found = error.errors()
         first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         path = tuple(str(part) for part in first["loc"] if part != "[key]")
-        raise _refusal(name, lines, path, _said(first, path, lines)) from None
+        raise _refusal(
+            name, lines, path, said(first, path, lines, _settings())
+        ) from None
     mapping = _mapping(file, name, _lines_of_names(file, lines))
     for path, reason in problems(mapping):
         raise _refusal(name, lines, path, reason)
     return mapping
+
+
+def _settings() -> set[str]:
+    """The names of all that a mapping may have."""
+    parts = (_File, _Table, _Tier, _OwnId, _Source, _Companion)
+    fields = [field for part in parts for field in part.model_fields.items()]
+    return {field.alias or name for name, field in fields}
 
 
 def _mapping(file: _File, name: str, lines: _LinesOfNames) -> TableMapping:
@@ -151,13 +187,16 @@ def _mapping(file: _File, name: str, lines: _LinesOfNames) -> TableMapping:
         columns=tuple(_column(n, source) for n, source in file.columns.items()),
         schema=table.schema_,
         own_id=_own_id(table.id),
-        tier=table.tier,
+        tier=table.tier.column if table.tier else None,
+        tier_values=_pairs(table.tier.values if table.tier else None),
         created_at=table.created_at,
         updated_at=table.updated_at,
         deleted_at=table.deleted_at,
         deletion=table.deletion,
         email_unique=table.email_unique,
         email_not_null=table.email_not_null,
+        email_column=table.email,
+        deleted_email=table.deleted_email,
         defaults=file.defaults,
         companions=tuple(companions),
         name=name,
@@ -182,28 +221,21 @@ def _own_id(given: _OwnId | None) -> OwnId | None:
 
 
 def _column(name: str, source: _Source) -> Column:
-    root = source.from_.partition(".")[0]
-    type_ = source.type or type_of(source.from_)
-    return Column(name, source.from_, type_, root not in _IMPERSONAL, source.otherwise)
+    root = source.from_.removeprefix("not ").partition(".")[0]
+    type_ = source.type or ("text" if source.values else type_of(source.from_))
+    return Column(
+        name,
+        source.from_,
+        type_,
+        personal=root not in _IMPERSONAL,
+        otherwise=source.otherwise,
+        values=_pairs(source.values),
+        truncate=source.truncate,
+    )
 
 
-def _said(error: Any, path: KeyPath, lines: Lines) -> str:
-    """What pydantic found, as a person would say it."""
-    what = path[-1] if path else "file"
-    match error["type"]:
-        case "extra_forbidden":
-            return f"there is no such setting as {what}"
-        case "missing":
-            return f"{what} is missing"
-        case "string_pattern_mismatch" | "string_too_long":
-            return (
-                f"{error['input']!r} is no name: take at most 63 letters, digits, "
-                "underscores, dollar signs, hyphens or spaces, and no quotes"
-            )
-    if "defaults" in path or "values" in path:
-        return f"{innermost(path, lines)[-1]} must be a text, a number, true or false"
-    message = str(error["msg"])
-    return f"{what}: {message[:1].lower()}{message[1:]}"
+def _pairs(values: dict[str, str] | None) -> Values:
+    return tuple((values or {}).items())
 
 
 def _refusal(name: str, lines: Lines, path: KeyPath, why: str) -> InvalidSettingError:
@@ -245,7 +277,7 @@ def _columns(
     """Those that have a role."""
     for role in _ROLES:
         if column := getattr(part, role, None):
-            yield table, column, (*where, role)
+            yield table, getattr(column, "column", column), (*where, role)
     if part.id is not None:
         yield table, part.id.column, (*where, "id", "column")
 

@@ -22,18 +22,25 @@ Generated = Literal["cuid", "uuid4", "uuid7", "database"]
 """Who makes a table's own id; `database` is a default or a sequence of its own."""
 Deletion = Literal["hard", "soft", "trigger"]
 Constant = str | int | float | bool
+Values = tuple[tuple[str, str], ...]
+"""A text of Clerk's and the text to write for it; `*` is any other text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
     source: str
-    """The attribute of ClerkUser that fills it, or a path into its metadata."""
+    """The attribute of ClerkUser that fills it, or a path into its metadata. With
+    `not ` before it, the opposite; `clerk_id` is the user's ID."""
     type: ColumnType = "text"
     personal: bool = True
     """Emptied by a soft deletion."""
     otherwise: Constant | None = None
     """Written where Clerk has nothing."""
+    values: Values = ()
+    """What to write for each value of Clerk's, if not the value itself."""
+    truncate: int | None = None
+    """The number of characters after which a text is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class TableMapping:
     """Where the table is; None: where clerksync's own are."""
     own_id: OwnId | None = None
     tier: str | None = None
+    tier_values: Values = ()
     created_at: str | None = None
     updated_at: str | None = None
     deleted_at: str | None = None
@@ -81,6 +89,10 @@ class TableMapping:
     or rule that keeps a deleted row and sets `deleted_at`."""
     email_unique: bool = True
     email_not_null: bool = False
+    email_column: str | None = None
+    """The one of several email columns that no two users may share; None: the first."""
+    deleted_email: str | None = None
+    """What a soft deletion writes in place of an email, with `{clerk_id}` in it."""
     defaults: Mapping[str, Constant] = field(default_factory=dict, hash=False)
     """Constants that a new row begins with; never written again."""
     companions: tuple[Companion, ...] = ()
@@ -93,7 +105,10 @@ class TableMapping:
 
     @cached_property
     def email(self) -> str:
-        """The column that holds the primary email address."""
+        """The column that holds the primary email address. If there are more, they
+        have Clerk's email even while this one is reassigned."""
+        if self.email_column is not None:
+            return self.email_column
         return next(c.name for c in self.columns if c.source == "email")
 
     @property

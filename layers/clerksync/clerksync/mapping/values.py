@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from clerksync.clerk.timestamps import YEAR_10000
 from clerksync.clerk.user import ClerkUser
-from clerksync.mapping.table import Column, ColumnType, TableMapping
+from clerksync.mapping.table import Column, ColumnType, TableMapping, Values
 
 
 def reader_of(mapping: TableMapping) -> Callable[[ClerkUser], tuple[Any, ...]]:
@@ -18,18 +18,49 @@ def reader_of(mapping: TableMapping) -> Callable[[ClerkUser], tuple[Any, ...]]:
 
     It raises AttributeError for a user of a different model than the mapping's.
     """
-    sources = [column.source for column in mapping.columns]
-    if not any("." in source for source in sources):
+    if all(map(_is_plain, mapping.columns)):
+        sources = [_attribute(column.source) for column in mapping.columns]
         return attrgetter("id", "updated_at", *sources)
     read: list[Callable[[ClerkUser], Any]] = [attrgetter("id")]
     read += [attrgetter("updated_at"), *map(_getter, mapping.columns)]
     return lambda user: tuple([get(user) for get in read])
 
 
+def replaced(value: str | None, values: Values) -> str | None:
+    """Return what a mapping's `values` has for a text of Clerk's; None if nothing."""
+    if value is None or not values:
+        return value
+    for theirs, ours in values:
+        if theirs == value:
+            return ours
+    return next((ours for theirs, ours in values if theirs == "*"), None)
+
+
+def _is_plain(column: Column) -> bool:
+    is_attribute = "." not in column.source and " " not in column.source
+    return is_attribute and not column.values and column.truncate is None
+
+
+def _attribute(source: str) -> str:
+    return "id" if source == "clerk_id" else source
+
+
 def _getter(column: Column) -> Callable[[ClerkUser], Any]:
+    read = _reader(column)
+    if column.values:
+        return lambda user: replaced(_as_text(read(user)), column.values)
+    if column.truncate is not None:
+        return lambda user: None if (v := read(user)) is None else v[: column.truncate]
+    return read
+
+
+def _reader(column: Column) -> Callable[[ClerkUser], Any]:
+    if column.source.startswith("not "):
+        opposite = attrgetter(column.source.removeprefix("not "))
+        return lambda user: not opposite(user)
     root, *path = column.source.split(".")
     if not path:
-        return attrgetter(root)
+        return attrgetter(_attribute(root))
     return partial(_at_path, root=root, path=path, convert=_CONVERTED[column.type])
 
 
@@ -46,6 +77,10 @@ def _at_path(
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _boolean(value: Any) -> bool | None:

@@ -13,14 +13,27 @@ _SOURCE: LiteralString = """
     SELECT p.prosrc FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE n.nspname = %s AND p.proname = %s
 """
+_SCHEMAS: LiteralString = """
+    SELECT n.nspname::text
+    FROM pg_class AS t
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE t.relname = %s AND t.relkind IN ('r', 'p')
+      AND n.nspname !~ '^(pg_|information_schema$)'
+    ORDER BY n.nspname <> 'public', n.nspname
+"""
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
            -- Without the quotes of quote_all_identifiers.
-           -- citext is in whichever schema its extension was created.
-           regexp_replace(
-               btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"'),
-               '^.*[.]citext$', 'citext'
-           ) AS base_type,
+           btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"')
+               AS base_type,
+           b.typname = 'citext' AS is_citext,
+           CASE WHEN b.typtype = 'e' THEN array(
+               SELECT e.enumlabel::text FROM pg_enum AS e
+               WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder
+           ) END AS labels,
+           CASE WHEN b.oid IN ('varchar'::regtype, 'bpchar'::regtype)
+                THEN nullif(greatest(a.atttypmod, t.typtypmod), -1) - 4
+           END AS length,
            a.attnotnull OR t.typnotnull AS not_null,
            a.atthasdef OR a.attidentity <> '' AS filled_by_table,
            a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
@@ -52,6 +65,7 @@ _COLUMNS: LiteralString = """
            ) AS unique_by
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
+    JOIN pg_type AS b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
 
@@ -63,6 +77,11 @@ class FoundColumn:
     name: str
     type: str
     base_type: str
+    is_citext: bool
+    labels: list[str] | None
+    """Of an enum, in their order."""
+    length: int | None
+    """The most characters that a varchar(n) or char(n) holds."""
     not_null: bool
     filled_by_table: bool
     not_writable: bool
@@ -84,6 +103,11 @@ def source_of(connection: psycopg.Connection, schema: str, name: str) -> str | N
     """Return the body of a function that exists once; None if there is none."""
     row = connection.execute(_SOURCE, [schema, name]).fetchone()
     return None if row is None else str(row[0])
+
+
+def schemas_with(connection: psycopg.Connection, table: str) -> list[str]:
+    """Return the schemas that have a table of that name."""
+    return [name for (name,) in connection.execute(_SCHEMAS, [table])]
 
 
 def columns_of(

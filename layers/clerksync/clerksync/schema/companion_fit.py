@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from clerksync.mapping.as_toml import toml
 from clerksync.mapping.table import Companion, TableMapping
 from clerksync.write.identifiers import companion_table, identifiers
 
@@ -59,16 +60,23 @@ def key_problems(
     if not _comparable(connection, *types):
         yield (
             f"is a {types[0]}, and cannot hold the {types[1]} of "
-            f'"{companion.references}"'
+            f'"{companion.references}". Name the column of the users that it holds: '
+            'references = "…"'
         )
         return
     with connection.cursor(row_factory=class_row(_ForeignKey)) as cursor:
         keys = cursor.execute(_FOREIGN_KEYS, names).fetchall()
     for key in keys:
         if not key.leads_to_users:
-            yield f"refers to {key.leads_to}, and not to {names['users']}"
+            yield (
+                f"refers to {key.leads_to}, and not to {names['users']}. Name the "
+                'column that does: key = "…"'
+            )
         elif key.column != companion.references:
-            yield f'refers to "{key.column}", and not to "{companion.references}"'
+            yield (
+                f'refers to "{key.column}", and not to "{companion.references}". Write '
+                f"references = {toml(key.column)}"
+            )
     if companion.is_rate_limits and not any(k.cascades for k in keys):
         yield (
             "does not go with its user: ALTER TABLE "

@@ -15,8 +15,14 @@ from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
 from clerksync.schema.catalog import source_of
 from clerksync.schema.email_fit import email_rule
+from clerksync.schema.length_fit import WARNING, short_columns
 from clerksync.schema.new_tables import close_new_tables, tables_there
-from clerksync.schema.table_fit import Misfit, misfits, target_misfits
+from clerksync.schema.table_fit import (
+    Misfit,
+    default_tier_misfits,
+    misfits,
+    target_misfits,
+)
 from clerksync.write.identifiers import identifiers
 from clerksync.write.sql_functions import functions_for
 
@@ -74,8 +80,9 @@ def migrate(
     """Apply what is missing, all or nothing; returns the names of what was applied.
 
     Nobody but the owner may use a new table: a grant by ALTER DEFAULT PRIVILEGES to
-    PUBLIC or to PostgREST's roles is revoked, and a last line beginning with `REVOKED`
-    says so.
+    PUBLIC or to PostgREST's roles is revoked, and a line beginning with `REVOKED` says
+    so. Then comes a line beginning with `WARNING` for each column that is so short that
+    it may refuse what Clerk has.
 
     `default_tier` is that of users whom `consume_rate_limit` does not know.
 
@@ -104,6 +111,7 @@ def migrate(
                 names = identifiers(mapping, schema)
                 connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
             found = misfits(connection, mapping, schema)
+            found += default_tier_misfits(mapping, default_tier)
             if mapping.rate_limits:
                 found += rate_limit_sql.misfits(connection, schema)
             _check(found, mapping)
@@ -112,7 +120,9 @@ def migrate(
                 applied += rate_limit_sql.install(
                     connection, mapping, schema, default_tier
                 )
-            return applied + close_new_tables(connection, schema, there_before)
+            applied += close_new_tables(connection, schema, there_before)
+            short = short_columns(connection, mapping, schema)
+            return applied + [f"{WARNING} {line}" for line in short]
 
     return database.run(work)
 

@@ -9,6 +9,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from clerksync.mapping.as_toml import toml, toml_name
 from clerksync.mapping.table import (
     Column,
     ColumnType,
@@ -17,13 +18,20 @@ from clerksync.mapping.table import (
     OwnId,
     TableMapping,
 )
-from clerksync.schema.catalog import FoundColumn, columns_of, kind_of
+from clerksync.schema import remedies
+from clerksync.schema.catalog import FoundColumn, columns_of, kind_of, schemas_with
+from clerksync.schema.column_fit import (
+    default_tier_problem,
+    source_problems,
+    tier_problems,
+)
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
 from clerksync.schema.email_fit import email_problems
+from clerksync.schema.null_fit import if_unique_too, why_nullable
 from clerksync.write.identifiers import companion_table, identifiers
 
-_TEXTS: Final = ("text", "character varying", "character", "citext")
+_TEXTS: Final = ("text", "character varying", "character")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _ROUNDED: Final = re.compile(r"numeric\(")
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
@@ -37,13 +45,6 @@ _TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
     # In a real, most numbers come to differ from what Clerk has.
     "numeric": ("numeric", "double precision"),
 }
-_NOTHING: Final = "Clerk may have nothing for it"
-_UNIQUE_TOO: Final = (
-    f"{_NOTHING}. It is unique, too, so no constant can stand in: "
-    "drop NOT NULL, or leave it out of the mapping and give it a default that is unique"
-)
-# Clerk always gives these; and metadata that is empty is {}.
-_ALWAYS: Final = frozenset({"created_at", "updated_at", "public_metadata"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ def target_misfits(
     ]
 
 
+def default_tier_misfits(mapping: TableMapping, default_tier: str) -> list[Misfit]:
+    """What keeps new users from having the default tier."""
+    problem = default_tier_problem(default_tier, mapping)
+    if problem is None:
+        return []
+    reason = f'column "{mapping.tier}": {problem}'
+    return [Misfit(mapping.table, mapping.tier, reason)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Expected:
     """What the write path does with a table's columns."""
@@ -98,8 +108,10 @@ class _Expected:
     nullable: Mapping[str, str] = field(default_factory=dict)
     """Columns that must take NULL, and why."""
     constants: Mapping[str, Constant] = field(default_factory=dict)
-    stand_ins: Mapping[str, ColumnType] = field(default_factory=dict)
-    """Those of them that stand in for a value of Clerk's, and of which type."""
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    """Those that have a source, by name."""
+    target: TableMapping | None = None
+    """None for a companion."""
     may_be_partitioned: bool = True
     """Whether a row was inserted or updated is not told by a partitioned table."""
 
@@ -107,17 +119,20 @@ class _Expected:
 def _target(mapping: TableMapping) -> _Expected:
     times = (mapping.created_at, mapping.updated_at, mapping.deleted_at)
     types: dict[str, Sequence[str] | None] = {mapping.key: _TEXTS}
-    types |= {column.name: _TAKEN[column.type] for column in mapping.columns}
+    types |= {c.name: None if c.values else _TAKEN[c.type] for c in mapping.columns}
     types |= {name: _TIMES for name in times if name}
     types |= dict.fromkeys(mapping.defaults)
     if mapping.tier:
-        types[mapping.tier] = _TEXTS
+        types[mapping.tier] = None if mapping.tier_values else _TEXTS
     own_id = mapping.own_id
     if own_id and own_id.generated != "database":
         types[own_id.column] = _id_types(own_id)
-    nullable = {c.name: r for c in mapping.columns if (r := _why(c, mapping))}
+    nullable = {c.name: r for c in mapping.columns if (r := why_nullable(c, mapping))}
     if mapping.deleted_at:
-        nullable[mapping.deleted_at] = "NULL is for who is not deleted"
+        nullable[mapping.deleted_at] = (
+            "must be NULL for users who are not deleted. ALTER TABLE … ALTER "
+            f'"{mapping.deleted_at}" DROP NOT NULL'
+        )
     reads = [own_id.column] if own_id else []
     stand_ins = {
         c.name: c.otherwise for c in mapping.columns if c.otherwise is not None
@@ -129,24 +144,9 @@ def _target(mapping: TableMapping) -> _Expected:
         of_milliseconds=[c.name for c in mapping.columns if c.type == "timestamp"],
         nullable=nullable,
         constants={**mapping.defaults, **stand_ins},
-        stand_ins={c.name: c.type for c in mapping.columns},
+        columns={c.name: c for c in mapping.columns},
+        target=mapping,
         may_be_partitioned=False,
-    )
-
-
-def _why(column: Column, mapping: TableMapping) -> str | None:
-    """Why a column has to take NULL; None when it need not."""
-    if column.source == "email":
-        if mapping.email_not_null:
-            return None
-        return "an email can be lost: say email_not_null = true in the mapping"
-    if mapping.deletion == "soft" and column.personal:
-        return "a soft deletion empties it"
-    if column.source in _ALWAYS or column.otherwise is not None:
-        return None
-    return (
-        f"{_NOTHING}: say what to write then, as in "
-        f'{column.name} = {{ from = "{column.source}", or = "" }}'
     )
 
 
@@ -177,7 +177,10 @@ def _of_table(
     qualified = table.as_string()
     kind = kind_of(connection, qualified)
     if kind is None:
-        yield Misfit(name, None, f"there is no table {qualified}")
+        schemas = schemas_with(connection, name)
+        is_target = expected.target is not None
+        said = remedies.no_table(qualified, schemas, is_target=is_target)
+        yield Misfit(name, None, said)
         return
     if kind not in {"r", "p"}:
         yield Misfit(name, None, f"{qualified} is a view or no table at all")
@@ -187,35 +190,58 @@ def _of_table(
     columns = columns_of(connection, qualified)
     for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
-            yield Misfit(name, column, f'column "{column}" does not exist')
+            unused = columns.keys() - expected.types.keys()
+            remedy = remedies.no_column(column, unused, expected.columns.get(column))
+            reason = f'column "{column}" does not exist. {remedy}'
+            yield Misfit(name, column, reason)
     for column, found in columns.items():
         for reason in _of_column(found, expected):
             yield Misfit(name, column, f'column "{column}" {reason}')
-    for column in columns.keys() & expected.constants.keys():
-        type_, constant = columns[column].type, expected.constants[column]
-        if not takes(
-            connection,
-            table,
-            column,
-            type_=type_,
-            constant=constant,
-            stands_in_for=expected.stand_ins.get(column),
-        ):
-            reason = f'column "{column}", {type_}, does not take {constant!r}'
-            yield Misfit(name, column, reason)
+        for reason in _of_values(connection, table, found, expected):
+            yield Misfit(name, column, f'column "{column}" {reason}')
+
+
+def _of_values(
+    connection: psycopg.Connection,
+    table: sql.Composable,
+    found: FoundColumn,
+    expected: _Expected,
+) -> Iterator[str]:
+    """What a column does not take of all that may be written."""
+    mapping, column = expected.target, expected.columns.get(found.name)
+    if mapping is not None and column is not None:
+        yield from source_problems(connection, table, found, column, mapping)
+    elif mapping is not None and found.name == mapping.tier:
+        yield from tier_problems(connection, table, found, mapping)
+    if found.name not in expected.constants:
+        return
+    constant = expected.constants[found.name]
+    if not takes(
+        connection,
+        table,
+        found.name,
+        type_=found.type,
+        constant=constant,
+        stands_in_for=None if column is None or column.values else column.type,
+    ):
+        other = remedies.example(found)
+        line = f". Write, for example, {other}" if other else ""
+        yield f"is of type {found.type}, and does not take {toml(constant)}{line}"
 
 
 def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     name = found.name
     if name not in expected.types:
         if found.not_null and not found.filled_by_table:
-            yield "is NOT NULL and has no default"
+            remedy = remedies.fill(found, in_companion=expected.target is None)
+            yield f"is NOT NULL and has no default. {remedy}"
         return
     taken = expected.types[name]
     if found.not_writable:
-        yield "is generated by the table, and cannot be written"
-    if taken is not None and found.base_type not in taken:
-        yield f"is not of type {taken[0]}: it is {found.type}"
+        yield "is generated by the table, and cannot be written: remove the line"
+    if taken is not None and not _is_taken(found, taken, expected):
+        remedy = remedies.other_type(found, expected.columns.get(name))
+        yield f"is not of type {taken[0]}: it is {found.type}{remedy}"
     if name in expected.of_milliseconds and _COARSE_TIME.match(found.type):
         yield f"is a {found.type}: too coarse for Clerk's times, in milliseconds"
     if taken is not None and "numeric" in taken and _ROUNDED.match(found.type):
@@ -224,13 +250,25 @@ def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     if name in expected.constants and found.unique_alone:
         yield (
             "is unique: only one row could have the constant. Drop the uniqueness, or "
-            "leave the column out of the mapping and give it a default that is unique"
+            "write what every user has, in [columns]: "
+            f'{toml_name(name)} = "clerk_id"'
         )
     why = expected.nullable.get(name)
-    if why and why.startswith(_NOTHING) and found.unique_alone:
-        why = _UNIQUE_TOO
+    if found.unique_alone and (column := expected.columns.get(name)):
+        why = why and if_unique_too(why, column)
     if why and found.not_null:
         yield f"is NOT NULL, and {why}"
+
+
+def _is_taken(found: FoundColumn, taken: Sequence[str], expected: _Expected) -> bool:
+    if found.is_citext:
+        # Where rows are looked up by it, a text would not find it in another case.
+        return taken is _TEXTS and found.name not in expected.unique
+    mapping = expected.target
+    if found.labels is not None and mapping is not None:
+        # What to do about an enum is said by `column_fit`.
+        return found.name in expected.columns or found.name == mapping.tier
+    return found.base_type in taken
 
 
 def _of_uniqueness(found: FoundColumn, expected: _Expected) -> Iterator[str]:

@@ -14,8 +14,10 @@ from psycopg import ProgrammingError, conninfo
 
 from clerksync.clerk.user import ClerkUser
 from clerksync.errors import InvalidSettingError, MissingSettingError
+from clerksync.mapping.as_toml import DELETED_EMAIL
 from clerksync.mapping.file import load
 from clerksync.mapping.table import TableMapping
+from clerksync.mapping.values import replaced
 from clerksync.settings.database_url import without_other_drivers_parameters
 from clerksync.settings.secret_cache import Secret
 
@@ -143,16 +145,21 @@ class Settings:
             mode = "hard" if mapping.deletion == "trigger" else mapping.deletion
         if mode not in {"hard", "soft"}:
             raise InvalidSettingError("CLERKSYNC_DELETE_MODE must be hard or soft.")
-        if mode == "soft" and (mapping.deleted_at is None or mapping.email_not_null):
+        needed = [] if mapping.deleted_at else ['deleted_at = "deleted_at"']
+        if mapping.email_not_null and mapping.deleted_email is None:
+            needed.append(f"deleted_email = {DELETED_EMAIL}")
+        if mode == "soft" and needed:
             raise InvalidSettingError(
-                "CLERKSYNC_DELETE_MODE is soft: the mapping must name a deleted_at "
-                "column, and the email may not be email_not_null."
+                "CLERKSYNC_DELETE_MODE is soft: add to [table] in the mapping "
+                f"{' and '.join(needed)}."
             )
         return mode == "soft"
 
     @property
     def default_tier(self) -> str:
-        return self._text("CLERKSYNC_DEFAULT_TIER") or "FREE"
+        """As the table has it: the mapping may have another value for it."""
+        tier = self._text("CLERKSYNC_DEFAULT_TIER") or "FREE"
+        return replaced(tier, self.described_mapping.tier_values) or tier
 
     @property
     def tier_metadata_key(self) -> str | None:

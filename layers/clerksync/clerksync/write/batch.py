@@ -6,11 +6,13 @@ from typing import Any, Final
 import psycopg
 
 from clerksync.postgres.database import Database
+from clerksync.write.copy_text import values_of
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import Refusal, concerns_statement
 from clerksync.write.rows import StagedRow
 from clerksync.write.sql_functions import Function, WritePath
 from clerksync.write.staging import call_staged
+from clerksync.write.too_long import TOO_LONG, TooLong
 
 # By an index, or by an exclusion constraint.
 _TAKEN: Final = frozenset({"23505", "23P01"})
@@ -24,12 +26,14 @@ class BatchWriter:
         flags: Sequence[Any],
         *,
         dry_run: bool,
+        too_long: TooLong,
     ) -> None:
         """`flags` are those of the upsert. A dry run writes nothing."""
         self._database = database
         self._path = path
         self._flags = flags
         self._dry_run = dry_run
+        self._too_long = too_long
 
     def write(self, rows: list[StagedRow]) -> Outcome:
         """Apply rows, one for each user, sorted by ID. Rows that the table refuses are
@@ -45,7 +49,7 @@ class BatchWriter:
                 raise
             self._call(self._path.upsert_staged, [])
             if len(rows) == 1:
-                return _refused(rows[0][0], Refusal.of(error))
+                return self._refused(rows[0], Refusal.of(error))
         return self._isolated(rows)
 
     def _isolated(self, rows: list[StagedRow]) -> Outcome:
@@ -60,13 +64,22 @@ class BatchWriter:
             outcome.add(self.write(rows[middle:]))
             return outcome
         outcome = Outcome.of(tuple(counts))
+        by_id = {row[0]: row for row in rows}
         for clerk_id, *why in refused:
             refusal = Refusal(*why)
             if refusal.sqlstate in _TAKEN:  # perhaps only a race
-                outcome.add(self.write([row for row in rows if row[0] == clerk_id]))
+                outcome.add(self.write([by_id[clerk_id]]))
             else:
-                outcome.add(_refused(clerk_id, refusal))
+                outcome.add(self._refused(by_id[clerk_id], refusal))
         return outcome
+
+    def _refused(self, row: StagedRow, refusal: Refusal) -> Outcome:
+        clerk_id, _, line = row
+        if refusal.sqlstate == TOO_LONG:
+            column = self._too_long.columns(values_of(line))
+            refusal = refusal._replace(table=self._too_long.table, column=column)
+        refusal.log("user not written", clerk_id)
+        return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
 
     def _call(self, function: Function, rows: list[StagedRow]) -> tuple[Any, ...]:
         return self._database.run(
@@ -79,8 +92,3 @@ class BatchWriter:
                 dry_run=self._dry_run,
             )
         )
-
-
-def _refused(clerk_id: str, refusal: Refusal) -> Outcome:
-    refusal.log("user not written", clerk_id)
-    return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])

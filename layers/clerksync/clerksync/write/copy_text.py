@@ -5,10 +5,12 @@ each of which it must win the interpreter back from the thread that decodes. As 
 batch is made by that one, and written at once.
 """
 
+import re
 from typing import Any, Final
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Text Format".
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ESCAPED: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 _NULL: Final = "\\N"
 
 
@@ -30,6 +32,17 @@ def copy_lines(rows: list[list[Any]]) -> list[str]:
     ):
         return lines
     return ["\t".join([_escaped(v) for v in row]) for row in rows]
+
+
+def values_of(line: str) -> list[str | None]:
+    """Return the values of a line as texts."""
+    return [None if v == _NULL else _unescaped(v) for v in line.split("\t")]
+
+
+def _unescaped(value: str) -> str:
+    if "\\" not in value:
+        return value
+    return re.sub(r"\\(.)", lambda found: _ESCAPED[found[1]], value)
 
 
 def _escaped(value: Any) -> str:

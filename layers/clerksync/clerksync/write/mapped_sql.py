@@ -6,8 +6,9 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.mapping.table import Column, Companion, Constant, OwnId, TableMapping
+from clerksync.mapping.table import Companion, Constant, OwnId, TableMapping
 from clerksync.write import email_sql
+from clerksync.write.column_values import after_soft_deletion, compared, of_type, stored
 from clerksync.write.email_rule import EmailRule, email_parts
 from clerksync.write.identifiers import companion_table, identifiers
 from clerksync.write.upsert_sql import MANAGE_TIER
@@ -33,7 +34,7 @@ _GENERATED: Final[dict[str, LiteralString]] = {
 def incoming_names(mapping: TableMapping) -> list[str]:
     """What the mapped columns are called on their way in."""
     return [
-        "email" if column.source == "email" else f"v{number}"
+        "email" if column.name == mapping.email else f"v{number}"
         for number, column in enumerate(mapping.columns)
     ]
 
@@ -57,9 +58,14 @@ def parts_of(
 ) -> dict[str, sql.Composable]:
     """Names, lists of columns, and conditions on `u`, the row, and `i`, the user."""
     names = identifiers(mapping, schema)
-    incoming = [
+    incoming: list[sql.Composable] = [
         sql.SQL("i.{}").format(sql.Identifier(n)) for n in incoming_names(mapping)
     ]
+    written = [
+        of_type(column.name, value, names["users"]) if column.values else value
+        for value, column in zip(incoming, mapping.columns, strict=True)
+    ]
+    names |= _tier(mapping, names["users"])
     columns = [sql.Identifier(column.name) for column in mapping.columns]
     now = [sql.Identifier(n) for n in (mapping.created_at, mapping.updated_at) if n]
     touched = [sql.Identifier(mapping.updated_at)] if mapping.updated_at else []
@@ -73,8 +79,8 @@ def parts_of(
         return _joined(
             [
                 sql.SQL("i.clerk_id"),
-                *(email_value if v == _EMAIL else v for v in incoming),
-                *(sql.SQL("coalesce(i.tier, _default_tier)") for _ in tier),
+                *(email_value if v == _EMAIL else v for v in written),
+                *(names["tier_at_creation"] for _ in tier),
                 *(sql.SQL("now()") for _ in now),
                 *(value for _, value in constants),
             ]
@@ -118,7 +124,10 @@ def parts_of(
             "forgotten": _joined(
                 [
                     *(
-                        sql.SQL("{} = NULL").format(sql.Identifier(column.name))
+                        sql.SQL("{} = {}").format(
+                            sql.Identifier(column.name),
+                            after_soft_deletion(column, mapping, names["key"]),
+                        )
                         for column in mapping.columns
                         if column.personal
                     ),
@@ -131,14 +140,21 @@ def parts_of(
     )
 
 
+def _tier(mapping: TableMapping, users: sql.Composable) -> dict[str, sql.Composable]:
+    """What is written into the tier's column, and what it is compared with."""
+    if mapping.tier is None:
+        return {}
+    created: sql.Composable = sql.SQL("coalesce(i.tier, _default_tier)")
+    new: sql.Composable = sql.SQL("i.tier")
+    has_type = bool(mapping.tier_values)
+    if has_type:
+        created = of_type(mapping.tier, created, users)
+        new = of_type(mapping.tier, new, users)
+    old = stored(mapping.tier, as_text=has_type)
+    return {"tier_at_creation": created, "new_tier": new, "old_tier": old}
+
+
 _EMAIL: Final = sql.SQL("i.{}").format(sql.Identifier("email"))
-
-
-def _compared(column: Column) -> sql.Composed:
-    """A column of `u` for comparing it with what Clerk has: a text as its bytes. Its
-    own type or collation might take two values for the same."""
-    bytes_of = '::text COLLATE "C"' if column.type == "text" else ""
-    return sql.SQL("u.{}" + bytes_of).format(sql.Identifier(column.name))
 
 
 def _conditions(
@@ -148,15 +164,15 @@ def _conditions(
     others = [
         (column, sql.Identifier(name))
         for name, column in zip(incoming_names(mapping), mapping.columns, strict=True)
-        if column.source != "email"
+        if column.name != mapping.email
     ]
     if others:
-        old = _joined(_compared(column) for column, _ in others)
+        old = _joined(compared(column) for column, _ in others)
         new = _joined(sql.SQL("i.{}").format(name) for _, name in others)
         row = sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(old, new)
         differs.insert(0, row)
     if mapping.tier:
-        other = "i.tier IS NOT NULL AND u.{tier} IS DISTINCT FROM i.tier"
+        other = "i.tier IS NOT NULL AND {old_tier} IS DISTINCT FROM i.tier"
         differs.append(sql.SQL(other).format(**names))
     always: dict[str, LiteralString] = {
         "same_email": "i.email IS NULL OR {email_text} = i.email",
@@ -175,8 +191,8 @@ def _conditions(
     chosen = always if mapping.email_not_null else nullable
     if not mapping.email_unique:
         chosen |= {"email_is_kept_back": "false"}
-    email = next(c for c in mapping.columns if c.source == "email")
-    names = names | {"email_text": _compared(email)}
+    email = next(c for c in mapping.columns if c.name == mapping.email)
+    names = names | {"email_text": compared(email)}
     conditions: dict[str, sql.Composable] = {
         "differs_but_email": sql.SQL("({})").format(sql.SQL(" OR ").join(differs))
     }

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, Self
 import psycopg
 
 from clerksync.observability import logger
+from clerksync.write.too_long import TOO_LONG
 
 SWALLOWED: Final = "CS001"
 """Raised by our functions: a row was not written, though no error was raised."""
@@ -58,6 +59,8 @@ class Refusal(NamedTuple):
     def __str__(self) -> str:
         if self.sqlstate == SWALLOWED:
             return "a trigger, rule or policy swallowed the row"
+        if self.sqlstate == TOO_LONG and self.column:
+            return f"SQLSTATE {TOO_LONG}, too long for {self.table}.{self.column}"
         named = self.constraint or self.column
         where = f" ({self.table}.{named})" if self.table and named else ""
         return f"SQLSTATE {self.sqlstate}{where}"

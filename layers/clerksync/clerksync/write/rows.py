@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from clerksync.clerk.user import ClerkUser
 from clerksync.errors import InvalidPayloadError
 from clerksync.mapping.table import TableMapping
-from clerksync.mapping.values import reader_of
+from clerksync.mapping.values import reader_of, replaced
 from clerksync.observability import describe, logger
 from clerksync.write.copy_text import copy_lines
 
@@ -46,6 +46,7 @@ class RowMaker:
             if column.type == "numeric"
         ]
         self._tier_metadata_key = tier_metadata_key
+        self._tier_values = mapping.tier_values
 
     def row(self, user: ClerkUser, confirmed_at: datetime | None) -> list[Any]:
         """Return ID, version, the mapped values, `confirmed_at` and the tier, if any.
@@ -63,7 +64,8 @@ class RowMaker:
                 row[position] = repr(row[position])
         if self._tier_metadata_key is not None:
             tier = (user.public_metadata or {}).get(self._tier_metadata_key)
-            row[-1] = tier if isinstance(tier, str) and tier else None
+            text = tier if isinstance(tier, str) and tier else None
+            row[-1] = replaced(text, self._tier_values)
         return row
 
     def prepare(

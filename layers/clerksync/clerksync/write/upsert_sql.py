@@ -214,10 +214,10 @@ END
 MANAGE_TIER: LiteralString = """
     IF _manages_tier THEN
         UPDATE {users} AS u
-        SET {tier} = i.tier
+        SET {tier} = {new_tier}
         FROM {incoming} AS i
         JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
         WHERE u.{key} = i.clerk_id
-          AND i.tier IS NOT NULL AND u.{tier} IS DISTINCT FROM i.tier;
+          AND i.tier IS NOT NULL AND {old_tier} IS DISTINCT FROM i.tier;
     END IF;
 """

@@ -31,12 +31,14 @@ from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import (
     SWALLOWED,
+    Refusal,
     concerns_statement,
     obstacle,
 )
 from clerksync.write.rows import Prepared, RowMaker, StagedRow
 from clerksync.write.sql_functions import build
 from clerksync.write.staging import one_row
+from clerksync.write.too_long import TOO_LONG, TooLong
 
 _UNSTORABLE = (
     psycopg.DataError,
@@ -59,7 +61,8 @@ class UserTable:
         soft_delete: bool = False,
     ) -> None:
         """`ask` is needed where no row may be without an email: the holder of one that
-        moves on is then looked up at Clerk, and written first."""
+        moves on is then looked up at Clerk, and written first. `default_tier` is
+        written as it is."""
         self._database = database
         self.mapping = mapping
         self.schema = schema
@@ -121,7 +124,11 @@ class UserTable:
                 )
             )
         except _UNSTORABLE as error:
-            message = f"Postgres cannot store this user (SQLSTATE {error.sqlstate})."
+            refusal = Refusal.of(error)
+            if error.sqlstate == TOO_LONG:
+                column = self._too_long.columns(self.rows.row(user, confirmed_at))
+                refusal = refusal._replace(table=self.mapping.table, column=column)
+            message = f"Postgres cannot store this user ({refusal})."
             raise InvalidPayloadError(message) from None
         except psycopg.Error as error:
             if error.sqlstate != SWALLOWED:
@@ -234,9 +241,18 @@ class UserTable:
         self, rows: list[StagedRow], *, dry_run: bool, all_asked: bool = False
     ) -> Outcome:
         flags = [*self._flags, all_asked]
-        return BatchWriter(self._database, self._sql, flags, dry_run=dry_run).write(
-            rows
-        )
+        return BatchWriter(
+            self._database,
+            self._sql,
+            flags,
+            dry_run=dry_run,
+            too_long=self._too_long,
+        ).write(rows)
+
+    @property
+    def _too_long(self) -> TooLong:
+        """A new one each time: the columns may have become longer."""
+        return TooLong(self._database, self.mapping, self.names["users"])
 
     def _name_losers(self, outcome: Outcome) -> None:
         """Not needed if an email may be NULL: the next update of the user fixes it."""

@@ -1,0 +1,112 @@
+"""Whether a column takes what its source can give: values of an enum, and lengths."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from clerksync.mapping.as_toml import entry, toml, toml_name
+from clerksync.mapping.table import Column, TableMapping
+from clerksync.schema.catalog import FoundColumn
+from clerksync.write.column_values import of_type
+
+_ID_LENGTH: Final = 32
+"""Of Clerk's IDs today: `user_` and 27 letters and digits."""
+
+
+def source_problems(
+    connection: psycopg.Connection,
+    table: sql.Composable,
+    found: FoundColumn,
+    column: Column,
+    mapping: TableMapping,
+) -> Iterator[str]:
+    """What keeps a column from taking all that its source can give."""
+    if column.values:
+        for value in dict(column.values).values():
+            if not _takes(connection, table, found, value):
+                yield _not_taken(found, value)
+    elif found.labels is not None:
+        line = entry(column, {"values": _listed(found.labels)})
+        yield f"is an enum: say which of its values Clerk's are, as in {line}"
+    if column.source == "email" and column.name != mapping.email and found.unique_alone:
+        name = toml_name(column.name)
+        yield (
+            "is unique: an email can be reassigned in one such column only. If it is "
+            f"this one, add to [table]: email = {toml(column.name)}. If not, write "
+            f'what every user has: {name} = "clerk_id"'
+        )
+    if column.truncate is not None and column.truncate > (found.length or 10**9):
+        line = entry(column, {"truncate": str(found.length)})
+        yield f"is a {found.type}, and shorter than what is left. Write {line}"
+    yield from _deleted_email_problems(found, column, mapping)
+
+
+def tier_problems(
+    connection: psycopg.Connection,
+    table: sql.Composable,
+    found: FoundColumn,
+    mapping: TableMapping,
+) -> Iterator[str]:
+    """The same of the tier."""
+    if not mapping.tier_values:
+        if found.labels is not None:
+            yield f"is an enum: write {_tier_line(found.name, found.labels)}"
+        return
+    for value in dict(mapping.tier_values).values():
+        if not _takes(connection, table, found, value):
+            yield _not_taken(found, value)
+
+
+def default_tier_problem(default_tier: str, mapping: TableMapping) -> str | None:
+    """Return what is wrong if the default tier is not among the values of the tier."""
+    written = list(dict(mapping.tier_values).values())
+    if not written or default_tier in written:
+        return None
+    line = f"{toml_name(default_tier)} = {toml(written[0])}"
+    return (
+        f"there is no value for the default tier {default_tier}: set "
+        f"CLERKSYNC_DEFAULT_TIER to one of {', '.join(written)}, or add to its values "
+        f"{line}"
+    )
+
+
+def _deleted_email_problems(
+    found: FoundColumn, column: Column, mapping: TableMapping
+) -> Iterator[str]:
+    text = mapping.deleted_email
+    if text is None or column.source != "email" or found.length is None:
+        return
+    if len(text.replace("{clerk_id}", "x" * _ID_LENGTH)) > found.length:
+        yield f"is a {found.type}, and too short for deleted_email"
+
+
+def _takes(
+    connection: psycopg.Connection,
+    table: sql.Composable,
+    found: FoundColumn,
+    value: str,
+) -> bool:
+    try:
+        with connection.transaction():
+            typed = of_type(found.name, sql.Literal(value), table)
+            connection.execute(sql.SQL("SELECT {}").format(typed))
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _not_taken(found: FoundColumn, value: str) -> str:
+    reason = f"does not take {toml(value)}: it is {found.type}"
+    if found.labels is None:
+        return reason
+    return f"{reason}, with the values {', '.join(map(toml, found.labels))}"
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return f"[{', '.join(map(toml, labels))}]"
+
+
+def _tier_line(name: str, labels: Iterable[str]) -> str:
+    return f"tier = {{ column = {toml(name)}, values = {_listed(labels)} }}"

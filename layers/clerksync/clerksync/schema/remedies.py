@@ -1,0 +1,115 @@
+"""What to write into a mapping, or to do with a table, so that they fit together."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from clerksync.mapping.as_toml import entry, toml, toml_name
+from clerksync.mapping.table import Column, ColumnType
+from clerksync.schema.catalog import FoundColumn
+
+_TEXTS: Final = ("text", "character varying", "character")
+_TYPES: Final[dict[str, ColumnType]] = {
+    "integer": "integer",
+    "bigint": "bigint",
+    "numeric": "numeric",
+    "double precision": "numeric",
+    "boolean": "boolean",
+    "jsonb": "jsonb",
+    "timestamp with time zone": "timestamp",
+    "timestamp without time zone": "timestamp",
+}
+_CONSTANTS: Final[dict[str, str]] = {
+    "boolean": "false",
+    "smallint": "0",
+    "integer": "0",
+    "bigint": "0",
+    "numeric": "0",
+    "real": "0",
+    "double precision": "0",
+    "json": '"{}"',
+    "jsonb": '"{}"',
+    "date": '"1970-01-01"',
+}
+
+
+def example(found: FoundColumn) -> str | None:
+    """Return a constant that a column takes, as TOML; None if there is none to show."""
+    if found.labels:
+        return toml(found.labels[0])
+    if found.is_citext or found.base_type in _TEXTS:
+        return '""'
+    return _CONSTANTS.get(found.base_type)
+
+
+def fill(found: FoundColumn, *, in_companion: bool) -> str:
+    """Return how a mapping fills a column that is NOT NULL and has no default."""
+    name = toml_name(found.name)
+    if found.unique_alone:
+        return _fill_unique(found, in_companion=in_companion)
+    if not in_companion and found.base_type.startswith("timestamp"):
+        return f'Fill it, in [columns]: {name} = "created_at"'
+    if not in_companion and found.name in {"active", "is_active"}:
+        return f'Fill it, in [columns]: {name} = "not banned"'
+    constant = example(found)
+    if constant is None:
+        return f'Give it one: ALTER TABLE … ALTER "{found.name}" SET DEFAULT …'
+    if in_companion:
+        return f"Say what a new row has: values = {{ {name} = {constant} }}"
+    return f"Say what a new row has, in [defaults]: {name} = {constant}"
+
+
+def _fill_unique(found: FoundColumn, *, in_companion: bool) -> str:
+    name = toml_name(found.name)
+    is_text = found.is_citext or found.base_type in _TEXTS
+    if found.name == "id" and (is_text or found.base_type == "uuid"):
+        how = "cuid" if is_text else "uuid4"
+        where = "the companion" if in_companion else "[table]"
+        return (
+            f'Say how IDs are made, in {where}: id = {{ column = "id", '
+            f'generate = "{how}" }}'
+        )
+    if is_text and not in_companion:
+        return f'Fill it, in [columns]: {name} = "clerk_id"'
+    return "Give it a default that is unique, such as a sequence"
+
+
+def no_column(name: str, there: Iterable[str], column: Column | None) -> str:
+    """Return what to write instead of a column that does not exist."""
+    close = get_close_matches(name, there, n=1)
+    if not close:
+        return "Create it, or remove the line"
+    if column is None:
+        return f'There is "{close[0]}": write {toml_name(close[0])} instead'
+    renamed = entry(column).partition(" = ")[2]
+    return f"Write {toml_name(close[0])} = {renamed}, or remove the line"
+
+
+def no_table(qualified: str, schemas: list[str], *, is_target: bool) -> str:
+    """Return why a table is not found, and the line that leads to it."""
+    said = f"there is no table {qualified}"
+    if not schemas:
+        key = "name" if is_target else "table"
+        return f'{said}. Create it, or name another in {key} = "…"'
+    where = " and ".join(f'"{schema}"' for schema in schemas)
+    if is_target:
+        return (
+            f"{said}, but one in {where}. Add to [table]: schema = {toml(schemas[0])}"
+        )
+    return f"{said}, but one in {where}. It must be in the schema of the users"
+
+
+def other_type(found: FoundColumn, column: Column | None) -> str:
+    """Return how a source and a column of another type come together; or nothing."""
+    if column is None or column.values:
+        return ""
+    fitting = _TYPES.get(found.base_type, "text" if found.is_citext else None)
+    if "." in column.source and fitting is not None:
+        return f". Write {entry(column, {'type': toml(fitting)})}"
+    return (
+        f'. Remove the line, or ALTER TABLE … ALTER "{found.name}" TYPE {_sql(column)}'
+    )
+
+
+def _sql(column: Column) -> str:
+    return "timestamptz" if column.type == "timestamp" else column.type
