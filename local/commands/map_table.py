@@ -21,7 +21,7 @@ from local.map.draft import Draft
 from local.map.find_table import find_table
 from local.map.guess import draft_of
 from local.map.toml_text import toml_text
-from local.map.verdict import verdict_on
+from local.map.verdict import OWN_SCHEMA, verdict_on
 from local.migration_tools import Tool, recognise
 from local.stack.target import has_own_settings, running_dev
 
@@ -159,7 +159,7 @@ def _show_next(out_file: Path | None, *, fits: bool) -> None:
     file = out_file or "FILE"
     lines = [f"CLERKSYNC_MAPPING={file}"]
     if not os.environ.get("CLERKSYNC_SCHEMA"):
-        lines.append("CLERKSYNC_SCHEMA=clerksync")
+        lines.append(f"CLERKSYNC_SCHEMA={OWN_SCHEMA}")
     if out_file is None:
         say(err, "Save the mapping, for example with --out clerksync.toml.")
     say(

@@ -89,6 +89,7 @@ _BLOCKING: LiteralString = """
       AND f.confrelid = %(table)s::regclass AND f.confdeltype IN ('a', 'r')
     ORDER BY 1
 """
+_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _LABEL: Final = re.compile(r"'((?:[^']|'')*)'::")
 
 
@@ -132,6 +133,11 @@ class MapColumn:
     def needs_value(self) -> bool:
         """Whether an INSERT must name it."""
         return self.found.not_null and not self.found.filled_by_table
+
+    @property
+    def holds_milliseconds(self) -> bool:
+        """Whether a time keeps the precision of Clerk's. Meant for times only."""
+        return _COARSE_TIME.match(self.found.type) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,9 @@ def _deletions(draft: Draft) -> None:
     """Name the foreign keys that block a deletion of the row itself."""
     is_kept = any(e.name == "deletion" and e.value != "hard" for e in draft.settings)
     if (blocking := draft.table.blocked_by) and not is_kept:
+        block = "blocks" if len(blocking) == 1 else "block"
         draft.decisions.append(
-            f"Deletions: {', '.join(blocking)} blocks the deletion of a user who has "
+            f"Deletions: {', '.join(blocking)} {block} the deletion of a user who has "
             "rows there. Choose ON DELETE CASCADE or SET NULL for each foreign key; "
             "clerksync doctor shows the statements."
         )

@@ -1,5 +1,6 @@
 """Guess which column holds the Clerk ID, and who makes the table's own ID."""
 
+import re
 from typing import Final
 
 from psycopg import sql
@@ -9,7 +10,13 @@ from local.map.draft import Draft
 from local.map.usual_names import CLERK_ID, TEXTS, plain
 
 _MAKES_CUIDS: Final = frozenset({"Prisma"})
-_WIDE: Final = frozenset({"integer", "bigint", "smallint", "numeric"})
+NEW_KEY: Final = "clerk_id"
+_CLERK_ID_LENGTH: Final = 32
+_LINK: Final = (
+    "After `clerksync migrate`, run `clerksync link`. It shows which rows belong to "
+    "which users, and writes nothing until you agree."
+)
+_WHOLE: Final = frozenset({"integer", "bigint", "smallint"})
 
 
 def key_of(draft: Draft) -> None:
@@ -22,25 +29,43 @@ def key_of(draft: Draft) -> None:
         draft.decisions.append(
             f"{column.name}: it could be the Clerk ID, but the table has no rows that "
             "show it. If your application makes another ID, add a column for the "
-            f"Clerk ID, and run map again: ALTER TABLE {table.quoted} ADD COLUMN "
-            "clerk_id text UNIQUE;"
+            f"Clerk ID, and run map again: {_new_column(table)}"
         )
     elif column is None:
-        statement = f"ALTER TABLE {table.quoted} ADD COLUMN clerk_id text UNIQUE;"
-        draft.give_role("key", "clerk_id", "this column does not exist yet: see above")
+        draft.give_role("key", NEW_KEY, "this column does not exist yet: see above")
         draft.decisions.append(
-            "clerk_id: no column holds the Clerk ID. Add one with the tool that made "
-            f"the table, or run: {statement}"
+            f"{NEW_KEY}: no column holds the Clerk ID. Add one with the tool that made "
+            f"the table, or run: {_new_column(table)}{_link_rows(table)}"
         )
     else:
         draft.give_role("key", column.name)
         _unlinked(draft, column)
     draft.key = str(draft.settings[-1].value)
-    if column is not None and column.found.unique_by is None:
-        index = f"CREATE UNIQUE INDEX ON {table.quoted} ({_quoted(column.name)});"
+    if column is not None:
+        _unusable_key(draft, column)
+
+
+def _unusable_key(draft: Draft, column: MapColumn) -> None:
+    table, name = draft.table.quoted, _quoted(column.name)
+    if column.found.unique_by is None:
         draft.decisions.append(
-            f"{column.name}: it is the key, but it is not unique. Run: {index}"
+            f"{column.name}: it is the key, but it is not unique. Run: CREATE UNIQUE "
+            f"INDEX ON {table} ({name});"
         )
+    length = re.fullmatch(r"character(?: varying)?\((\d+)\)", column.found.type)
+    if length and int(length[1]) < _CLERK_ID_LENGTH:
+        draft.decisions.append(
+            f"{column.name}: it is too short for Clerk IDs of {_CLERK_ID_LENGTH} "
+            f"characters. Run: ALTER TABLE {table} ALTER COLUMN {name} TYPE text;"
+        )
+
+
+def _new_column(table: MapTable) -> str:
+    return f"ALTER TABLE {table.quoted} ADD COLUMN {NEW_KEY} text UNIQUE;"
+
+
+def _link_rows(table: MapTable) -> str:
+    return f" {_LINK}" if table.sampled_rows else ""
 
 
 def own_id_of(draft: Draft, tools: frozenset[str]) -> None:
@@ -92,19 +117,30 @@ def generator_of(
 
 def _with_clerk_ids(table: MapTable) -> MapColumn | None:
     """The column of which most values in the sample are Clerk IDs."""
-    rated = [
-        (column.values.clerk_ids, column)
+    likely = [
+        column
         for column in table.columns.values()
         if column.found.base_type in TEXTS
         and 2 * column.values.clerk_ids > column.values.present
     ]
-    return max(rated, key=lambda pair: pair[0])[1] if rated else None
+    # Another column may say who invited a user.
+    return max(likely, key=_certainty, default=None)
+
+
+def _certainty(column: MapColumn) -> tuple[bool, int]:
+    return column.found.unique_alone, column.values.clerk_ids
 
 
 def _by_name(table: MapTable) -> MapColumn | None:
     names = {plain(name): column for name, column in table.columns.items()}
     likely = (names[name] for name in CLERK_ID if name in names)
-    return next((c for c in likely if c.found.base_type in TEXTS), None)
+    return next((c for c in likely if _may_be_clerk_id(c)), None)
+
+
+def _may_be_clerk_id(column: MapColumn) -> bool:
+    """An external ID that is there already is another provider's."""
+    holds_others = column.values.present > 0 and "clerk" not in plain(column.name)
+    return column.found.base_type in TEXTS and not holds_others
 
 
 def _text_id(table: MapTable) -> MapColumn | None:
@@ -121,8 +157,7 @@ def _unlinked(draft: Draft, column: MapColumn) -> None:
     if rows > linked:
         draft.decisions.append(
             f"{column.name}: {rows - linked:,} of the first {rows:,} rows have no "
-            "Clerk ID. After `clerksync migrate`, run `clerksync link`. It shows which "
-            "rows belong to which users, and writes nothing until you agree."
+            f"Clerk ID. {_LINK}"
         )
 
 
@@ -136,7 +171,7 @@ def _shared_id(draft: Draft, column: MapColumn) -> None:
 
 
 def _filling(column: MapColumn) -> str:
-    if column.found.base_type in _WIDE - {"numeric"}:
+    if column.found.base_type in _WHOLE:
         return "ADD GENERATED BY DEFAULT AS IDENTITY"
     return "SET DEFAULT …"
 

@@ -65,7 +65,8 @@ def describe(column: MapColumn) -> str:
 def _require(draft: Draft, column: MapColumn) -> None:
     name, table = column.name, draft.table
     value, is_certain = constant_for(column)
-    if column.found.base_type in TIMES and not column.found.unique_alone:
+    is_time = column.found.base_type in TIMES and not column.found.unique_alone
+    if is_time and column.holds_milliseconds:
         draft.fill(name, "created_at", "guess: the time of the sign-up")
         draft.decisions.append(
             f"{name}: it is NOT NULL and has no default. It gets the time of the "
@@ -96,6 +97,11 @@ def _undecided(draft: Draft, column: MapColumn) -> str:
             f"{name}: a new row must reference {column.leads_to}. If one row there "
             f"suits every new user, say {name} = … in [defaults]. Otherwise drop NOT "
             f"NULL: ALTER TABLE {table} ALTER COLUMN {quoted} DROP NOT NULL;"
+        )
+    if column.found.base_type in TIMES:
+        return (
+            f"{name}: it is NOT NULL and has no default. Run: ALTER TABLE {table} "
+            f"ALTER COLUMN {quoted} SET DEFAULT now();"
         )
     if column.found.unique_alone:
         default = "gen_random_uuid()"

@@ -76,7 +76,8 @@ def tier_of(draft: Draft) -> None:
 def sources_of(draft: Draft) -> None:
     """Add each column whose name is a usual one for a field of Clerk's users."""
     for source, types, names in SOURCES:
-        if column := _first(draft, names, types):
+        column = _first(draft, names, types)
+        if column is not None and column.holds_milliseconds:
             _fill(draft, column, source)
 
 
@@ -85,6 +86,8 @@ def suggestions_of(draft: Draft) -> None:
     for source, types, names, why in SUGGESTED:
         column = _first(draft, names, types)
         if column is None or column.needs_value or not can_say(source):
+            continue
+        if not column.holds_milliseconds:
             continue
         draft.fill(column.name, source, f"only if you want it: {why}", suggest=True)
 

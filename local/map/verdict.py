@@ -9,6 +9,8 @@ from local.doctor import access, foreign_keys, tables
 from local.doctor.check_runner import Check, Finding, examine
 from local.doctor.subject import ReadableSettings, Subject
 
+OWN_SCHEMA: Final = "clerksync"
+
 # Those that read only the catalog.
 _CHECKS: Final = (
     Check("table", tables.fit),
@@ -23,6 +25,11 @@ class _Settings(ReadableSettings):
     def __init__(self, mapping: TableMapping) -> None:
         super().__init__()
         self._mapping = mapping
+
+    @property
+    def schema(self) -> str:
+        """Where `map` advises to keep clerksync's own tables."""
+        return self.text("CLERKSYNC_SCHEMA") or OWN_SCHEMA
 
     @property
     def described_mapping(self) -> TableMapping:
