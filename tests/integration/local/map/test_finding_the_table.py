@@ -87,10 +87,10 @@ def test_a_table_out_of_reach_is_no_candidate(
         "GRANT SELECT ON members TO PUBLIC"
     )
     role = f"mapper_{connection.info.backend_pid}"
-    connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+    connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'correct-horse'".encode())
     try:
         url = psycopg.conninfo.make_conninfo(
-            mapper.settings["DATABASE_URL"], user=role, password="none"
+            mapper.settings["DATABASE_URL"], user=role, password="correct-horse"
         )
         mapper.settings["DATABASE_URL"] = url
         assert target(mapper) == ("public", "members")
