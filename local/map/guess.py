@@ -31,9 +31,9 @@ def draft_of(table: MapTable, tools: Iterable[str]) -> Draft:
     draft.set("schema", table.schema)
     draft.set("name", table.name)
     draft.claimed = {name for name in table.columns if not _NAME.fullmatch(name)}
-    key_of(draft)
+    key_of(draft, names)
     own_id_of(draft, names)
-    email_of(draft)
+    email_of(draft, names)
     times_of(draft)
     sources_of(draft)
     tier_of(draft)

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from local.map.catalog import MapColumn, MapTable
 from local.map.draft import Draft
+from local.map.new_column import how_to_add
 from local.map.usual_names import CLERK_ID, TEXTS, plain
 
 _MAKES_CUIDS: Final = frozenset({"Prisma"})
@@ -19,7 +20,7 @@ _LINK: Final = (
 _WHOLE: Final = frozenset({"integer", "bigint", "smallint"})
 
 
-def key_of(draft: Draft) -> None:
+def key_of(draft: Draft, tools: frozenset[str]) -> None:
     """Add `key`."""
     table = draft.table
     column = _with_clerk_ids(table) or _by_name(table)
@@ -27,15 +28,16 @@ def key_of(draft: Draft) -> None:
         column = id_
         draft.give_role("key", column.name, "guess: it is the Clerk ID")
         draft.decisions.append(
-            f"{column.name}: it could be the Clerk ID, but the table has no rows that "
-            "show it. If your application makes another ID, add a column for the "
-            f"Clerk ID, and run map again: {_new_column(table)}"
+            f"{column.name}: it could be the Clerk ID, but no row that map could read "
+            "shows it. If your application makes another ID, the Clerk ID needs a "
+            f"column of its own. {how_to_add(table, NEW_KEY, tools)} Then run map "
+            "again."
         )
     elif column is None:
         draft.give_role("key", NEW_KEY, "this column does not exist yet: see above")
         draft.decisions.append(
-            f"{NEW_KEY}: no column holds the Clerk ID. Add one with the tool that made "
-            f"the table, or run: {_new_column(table)}{_link_rows(table)}"
+            f"{NEW_KEY}: no column holds the Clerk ID. "
+            f"{how_to_add(table, NEW_KEY, tools)}{_link_rows(table)}"
         )
     else:
         draft.give_role("key", column.name)
@@ -58,10 +60,6 @@ def _unusable_key(draft: Draft, column: MapColumn) -> None:
             f"{column.name}: it is too short for Clerk IDs of {_CLERK_ID_LENGTH} "
             f"characters. Run: ALTER TABLE {table} ALTER COLUMN {name} TYPE text;"
         )
-
-
-def _new_column(table: MapTable) -> str:
-    return f"ALTER TABLE {table.quoted} ADD COLUMN {NEW_KEY} text UNIQUE;"
 
 
 def _link_rows(table: MapTable) -> str:

@@ -21,6 +21,7 @@ _EMPTY: Final = {"jsonb": "{}", "json": "{}"}
 # For these, false is no guess: whoever signs up is none of them.
 _SURELY_FALSE: Final = frozenset(
     {"issuperuser", "isstaff", "isadmin", "superuser", "staff", "admin"}
+    | {"isdeleted", "deleted", "isbanned", "isblocked", "suspended", "disabled"}
 )
 
 

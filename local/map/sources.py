@@ -7,6 +7,7 @@ from clerksync.errors import InvalidSettingError
 from clerksync.mapping.file import parse
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
+from local.map.new_column import how_to_add
 from local.map.usual_names import (
     CREATED,
     DELETED,
@@ -38,15 +39,14 @@ _PROBE: Final = """
 """
 
 
-def email_of(draft: Draft) -> None:
+def email_of(draft: Draft, tools: frozenset[str]) -> None:
     """Add the column of the email, and what the table demands of it."""
     column = _first(draft, EMAIL, TEXTS)
     if column is None:
-        table = draft.table.quoted
         draft.fill("email", "email", "this column does not exist yet: see above")
         draft.decisions.append(
-            "email: no column holds the email. Add one with the tool that made the "
-            f"table, or run: ALTER TABLE {table} ADD COLUMN email text UNIQUE;"
+            "email: no column holds the email. "
+            f"{how_to_add(draft.table, 'email', tools)}"
         )
         return
     draft.fill(column.name, "email")
@@ -77,7 +77,11 @@ def sources_of(draft: Draft) -> None:
     """Add each column whose name is a usual one for a field of Clerk's users."""
     for source, types, names in SOURCES:
         column = _first(draft, names, types)
-        if column is not None and column.holds_milliseconds:
+        if column is None or not column.holds_milliseconds:
+            continue
+        if source == "created_at" and _is_older_than_clerk(draft, column):
+            _keep_time(draft, column)
+        else:
             _fill(draft, column, source)
 
 
@@ -143,6 +147,24 @@ def _fill(draft: Draft, column: MapColumn, source: str) -> None:
     else:
         nothing = False if source == "banned" else ""
         draft.fill(name, {"from": source, "or": nothing}, note)
+
+
+def _is_older_than_clerk(draft: Draft, column: MapColumn) -> bool:
+    """Whether rows may have a time from before Clerk."""
+    return draft.table.sampled_rows > 0 and "clerk" not in plain(column.name)
+
+
+def _keep_time(draft: Draft, column: MapColumn) -> None:
+    """The time of a sign-up: sync must not overwrite those that are there."""
+    has_created_at = any(entry.name == "created_at" for entry in draft.settings)
+    if not has_created_at:
+        note = "guess: set when the row is created, and never again"
+        draft.give_role("created_at", column.name, note)
+    elif not column.needs_value:
+        why = "sync would overwrite what your rows have"
+        draft.fill(
+            column.name, "created_at", f"only if you want it: {why}", suggest=True
+        )
 
 
 def _fill_unique(draft: Draft, column: MapColumn, source: str) -> None:

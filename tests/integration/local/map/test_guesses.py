@@ -157,6 +157,21 @@ def test_what_may_be_the_applications_is_only_suggested(users: Users) -> None:
         assert line in mapped.text
 
 
+def test_a_sign_up_from_before_clerk_is_not_overwritten(mapper: Mapper) -> None:
+    """Rows have the time when their user joined, and Clerk does not know it."""
+    mapper.create(tables.DJANGO)
+    assert mapper.map().sources["date_joined"] == "created_at"
+    mapper.connection.execute(
+        "INSERT INTO accounts_user (password, is_superuser, username, first_name,"
+        " last_name, is_staff, is_active, date_joined, email)"
+        " VALUES ('!', false, 'ada', '', '', false, true, now(), 'a@b.test')"
+    )
+    mapped = mapper.map()
+    assert mapped.mapping.created_at == "date_joined"
+    assert "date_joined" not in mapped.sources
+    assert "clerksync link" in mapped.decisions["clerk_id"]
+
+
 def test_a_column_that_needs_a_value_gets_a_guess_or_a_decision(users: Users) -> None:
     """A guess is named as one, and what nobody can guess has a statement."""
     mapped = users(

@@ -162,6 +162,7 @@ def test_laravel(mapper: Mapper) -> None:
     assert mapped.decisions.keys() == {"clerk_id"}
     assert ("wrong", "table") in mapped.levels
     assert "clerksync map --check" in mapped.said
+    assert "$table->string('clerk_id')" in mapped.decisions["clerk_id"]
     assert mapped.mapping.defaults == {"password": "!"}
 
 
