@@ -111,7 +111,7 @@ def _write(opened: Database, asked_for: str | None, out_file: Path | None) -> No
         mapping = parse(text, name=name)
     except ClerksyncError as error:
         fail(f"{error} Change that line; then run clerksync map --check FILE.")
-    _show_next(out_file, fits=_show_verdict(mapping))
+    _show_next(draft.table.schema, out_file, fits=_show_verdict(mapping))
 
 
 def _check(settings: Settings, opened: Database, file: Path | None) -> None:
@@ -155,20 +155,27 @@ def _show_verdict(mapping: TableMapping) -> bool:
     return all(finding.level != "wrong" for finding in found)
 
 
-def _show_next(out_file: Path | None, *, fits: bool) -> None:
+def _show_next(table_schema: str, out_file: Path | None, *, fits: bool) -> None:
     file = out_file or "FILE"
-    lines = [f"CLERKSYNC_MAPPING={file}"]
-    if not os.environ.get("CLERKSYNC_SCHEMA"):
-        lines.append(f"CLERKSYNC_SCHEMA={OWN_SCHEMA}")
     if out_file is None:
         say(err, "Save the mapping, for example with --out clerksync.toml.")
-    say(
-        err,
-        "Next, put these lines into .env. They name the mapping, and keep clerksync's "
-        "own tables in a schema of their own, out of the way of your migrations:",
-    )
-    for line in lines:
-        say(err, f"  {line}")
+    say(err, "Next, put this into .env:")
+    say(err, f"  CLERKSYNC_MAPPING={file}")
+    own_schema = os.environ.get("CLERKSYNC_SCHEMA")
+    if own_schema is None:
+        say(err, f"  CLERKSYNC_SCHEMA={OWN_SCHEMA}")
+        say(
+            err,
+            "The second line keeps clerksync's own tables in a schema of their own, "
+            "out of the way of your migrations.",
+        )
+    elif own_schema == table_schema:
+        say(
+            err,
+            f"CLERKSYNC_SCHEMA is {own_schema}, the schema of your own tables. A "
+            "schema of their own keeps clerksync's tables out of the way of your migrations: "
+            f"CLERKSYNC_SCHEMA={OWN_SCHEMA}.",
+        )
     if fits:
         say(err, "Then run clerksync migrate.")
     else:

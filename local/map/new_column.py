@@ -38,4 +38,5 @@ def how_to_add(table: MapTable, name: str, tools: Iterable[str]) -> str:
     way = next((text for tool, text in _BY_TOOL.items() if tool in names), None)
     if way is None:
         return f"Add one: {sql}"
-    return f"{way.format(name=name, table=table.name)}. Or, if no tool manages this table, run: {sql}"
+    way = way.format(name=name, table=table.name)
+    return f"{way}. Or, if no tool manages this table, run: {sql}"

@@ -6,6 +6,7 @@ from psycopg import sql
 
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
+from local.map.sources import can_say
 from local.map.usual_names import (
     ACTIVE,
     NUMBERS,
@@ -80,6 +81,8 @@ def _require(draft: Draft, column: MapColumn) -> None:
         draft.decisions.append(_undecided(draft, column))
     elif is_certain:
         note = "no password matches it" if plain(name) in PASSWORD else None
+        if plain(name) in ACTIVE and can_say("not banned"):
+            note = f'to follow bans at Clerk, say {name} = "not banned" in [columns]'
         draft.start_with(name, value, note)
     else:
         draft.start_with(name, value, f"guess: {describe(column)}")

@@ -20,6 +20,17 @@ def test_the_mapping_alone_goes_to_standard_output(mapper: Mapper) -> None:
     assert "CLERKSYNC_SCHEMA=clerksync" in done.stderr
 
 
+def test_a_schema_that_is_shared_with_the_application_is_reported(
+    mapper: Mapper,
+) -> None:
+    """The next push of a tool may drop clerksync's tables there."""
+    mapper.create(tables.DRIZZLE)
+    mapper.settings["CLERKSYNC_SCHEMA"] = "public"
+    assert "CLERKSYNC_SCHEMA is public" in mapper.map().said
+    mapper.settings["CLERKSYNC_SCHEMA"] = "sync"
+    assert "CLERKSYNC_SCHEMA" not in mapper.map().said
+
+
 def test_a_file_is_not_overwritten_without_force(mapper: Mapper) -> None:
     """It may be one that somebody has edited."""
     mapper.create(tables.DRIZZLE)

@@ -38,6 +38,20 @@ def test_the_key_is_found_by_its_values(users: Users) -> None:
     assert mapped.mapping.key == "subject"
 
 
+def test_a_table_of_few_words_is_understood(mapper: Mapper) -> None:
+    """Soft deletion leaves the row of a person who is gone."""
+    mapper.create(
+        "CREATE TABLE members (clerk text PRIMARY KEY, email text UNIQUE, first text,"
+        " gone_at timestamptz)"
+    )
+    mapped = mapper.map()
+    mapping = mapped.mapping
+    assert (mapping.table, mapping.key, mapping.own_id) == ("members", "clerk", None)
+    assert mapped.sources == {"email": "email", "first": "first_name"}
+    assert mapping.deleted_at == "gone_at"
+    assert 'first = "first_name"  # guess: Clerk\'s first_name' in mapped.text
+
+
 def test_another_providers_id_is_not_the_key(users: Users) -> None:
     """Its name alone would fit."""
     columns = "id serial PRIMARY KEY, external_id text UNIQUE, email text UNIQUE"

@@ -6,7 +6,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from clerksync.mapping.file import load
 from local.stub_clerk.stub import StubClerk
+from tests.applications import TABLES
 from tests.integration.local.map import tables
 from tests.integration.local.map.mapper import Mapper
 
@@ -61,6 +63,18 @@ def test_the_mapping_works_once_the_statements_of_its_decisions_are_run(
     assert mapper.run("map", "--check", str(mapper.file)).returncode == 0
     assert mapper.sync()["created"] == stub.count
     assert mapper.sync()["unchanged"] == stub.count
+
+
+@pytest.mark.parametrize("preset", [name for name in TABLES if name != "default"])
+def test_the_tables_of_the_presets_are_mapped(preset: str, mapper: Mapper) -> None:
+    """They were first described by hand."""
+    mapper.create(TABLES[preset])
+    mapping, known = mapper.map().mapping, load(preset)
+    for part in ("table", "key", "email", "email_not_null", "email_unique"):
+        assert getattr(mapping, part) == getattr(known, part)
+    for role in ("created_at", "updated_at"):
+        assert getattr(mapping, role) == getattr(known, role)
+    assert {*mapping.columns} == {*known.columns}
 
 
 def test_drizzle(mapper: Mapper) -> None:
