@@ -172,8 +172,8 @@ def _show_next(table_schema: str, out_file: Path | None, *, fits: bool) -> None:
     elif own_schema == table_schema:
         say(
             err,
-            f"CLERKSYNC_SCHEMA is {own_schema}, the schema of your own tables. A "
-            "schema of their own keeps clerksync's tables out of the way of your migrations: "
+            f"CLERKSYNC_SCHEMA is {own_schema}, the schema of your own tables. To keep "
+            "clerksync's tables out of the way of your migrations, say "
             f"CLERKSYNC_SCHEMA={OWN_SCHEMA}.",
         )
     if fits:
