@@ -25,6 +25,10 @@ from local.map.usual_names import (
 _ALWAYS: Final = frozenset({"created_at", "updated_at", "public_metadata"})
 # Often not asked for at Clerk: NULL would then overwrite what the table has.
 _OFTEN_THE_APPLICATIONS: Final = frozenset({"username", "phone_number"})
+# A soft deletion leaves them as they are.
+_IMPERSONAL: Final = frozenset(
+    {"created_at", "updated_at", "banned", "not banned", "clerk_id", "email"}
+)
 _GUESSED: Final = frozenset(
     {"first", "last", "login", "handle", "userhandle", "image", "avatar", "picture"}
     | {"photo", "datejoined", "joinedat", "signedupat", "registeredat"}
@@ -33,10 +37,12 @@ _PROBE: Final = """
     [table]
     name = "t"
     key = "k"
+    %s
     [columns]
     email = "email"
-    c = "{}"
+    c = "%s"
 """
+_DELETED_EMAIL: Final = "deleted+{clerk_id}@example.com"
 
 
 def email_of(draft: Draft, tools: frozenset[str]) -> None:
@@ -105,7 +111,7 @@ def deletion_of(draft: Draft) -> None:
     if draft.table.keeps_deleted:
         note = "guess: a rule or trigger of the table steps in before a DELETE"
         draft.set("deletion", "trigger", note)
-    elif draft.email_not_null or _has_strict_columns(draft):
+    elif _has_strict_columns(draft) or (draft.email_not_null and not _can_replace()):
         draft.set("deletion", "hard")
         draft.decisions.append(
             f"{column.name}: users are deleted with their row, because soft deletion "
@@ -114,6 +120,8 @@ def deletion_of(draft: Draft) -> None:
         )
     else:
         draft.set("deletion", "soft")
+        if draft.email_not_null:
+            draft.set("deleted_email", _DELETED_EMAIL)
         draft.decisions.append(
             f"{column.name}: a deleted user keeps its row, without email and name. If "
             'the row itself must go, say deletion = "hard".'
@@ -121,13 +129,18 @@ def deletion_of(draft: Draft) -> None:
 
 
 @cache
-def can_say(source: str) -> bool:
-    """Whether a mapping accepts this source."""
+def can_say(source: str, setting: str = "") -> bool:
+    """Whether a mapping accepts this source, or this line in [table]."""
     try:
-        parse(_PROBE.format(source), name="probe")
+        parse(_PROBE % (setting, source), name="probe")
     except InvalidSettingError:
         return False
     return True
+
+
+def _can_replace() -> bool:
+    """Whether a soft deletion can put another email in the place of a user's."""
+    return can_say("name", f'deleted_email = "{_DELETED_EMAIL}"')
 
 
 def _fill(draft: Draft, column: MapColumn, source: str) -> None:
@@ -190,15 +203,16 @@ def _fill_unique(draft: Draft, column: MapColumn, source: str) -> None:
 
 
 def _has_strict_columns(draft: Draft) -> bool:
-    """Whether a soft deletion could not empty a column."""
-    personal = [e.name for e in draft.columns if not e.is_suggestion]
-    impersonal = {"created_at", "updated_at", "banned"}
-    sources = {e.name: e.value for e in draft.columns}
-    return any(
-        draft.table.columns[name].found.not_null
-        for name in personal
-        if name in draft.table.columns and sources[name] not in impersonal
-    )
+    """Whether a soft deletion could not empty a column. What takes the place of an
+    email is a matter of its own."""
+    for entry in draft.columns:
+        column = draft.table.columns.get(entry.name)
+        if column is None or entry.is_suggestion or not column.found.not_null:
+            continue
+        # A source with a constant for want of a value is personal.
+        if not isinstance(entry.value, str) or entry.value not in _IMPERSONAL:
+            return True
+    return False
 
 
 def _first(

@@ -223,11 +223,21 @@ def test_soft_deletion_is_used_if_the_table_allows_it(users: Users) -> None:
     soft = users(f"{KEY}, deleted_at timestamptz")
     assert (soft.mapping.deleted_at, soft.mapping.deletion) == ("deleted_at", "soft")
     assert 'deletion = "hard"' in soft.decisions["deleted_at"]
-    hard = users(
-        "clerk_id text UNIQUE, email text NOT NULL UNIQUE, deleted_at timestamptz"
-    )
+    hard = users(f"{KEY}, name text NOT NULL, deleted_at timestamptz")
     assert hard.mapping.deletion == "hard"
     assert "NOT NULL" in hard.decisions["deleted_at"]
+
+
+def test_an_email_that_must_be_there_does_not_break_soft_deletion(
+    mapper: Mapper,
+) -> None:
+    """The mapping fits either way."""
+    mapper.create(
+        "CREATE TABLE users (clerk_id text UNIQUE, email text NOT NULL UNIQUE,"
+        " deleted_at timestamptz)"
+    )
+    assert ("ok", "table") in mapper.map().levels
+    mapper.sync()
 
 
 def test_a_rule_that_keeps_deleted_rows_is_seen(
