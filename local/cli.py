@@ -7,7 +7,7 @@ import sys
 import typer
 
 from clerksync.observability import logger
-from local.commands import inspect, invoke, rate_limits, seed, serve, sync
+from local.commands import inspect, invoke, map_table, rate_limits, seed, serve, sync
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +31,8 @@ for command in (
     serve.dev,
 ):
     app.command()(command)
+# Python's own `map` keeps its name.
+app.command("map")(map_table.map_table)
 
 
 def main() -> None:

@@ -1,0 +1,263 @@
+"""What the catalog and a sample of rows show about an application's table."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from clerksync.clerk.user import CLERK_ID_PATTERN
+from clerksync.schema.catalog import FoundColumn, columns_of
+from local.map.usual_names import TEXTS
+
+_SAMPLE_ROWS: Final = 1_000
+
+_PRIMARY_KEY: LiteralString = """
+    SELECT a.attname::text
+    FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = %(table)s::regclass AND i.indisprimary AND i.indnkeyatts = 1
+"""
+_DETAILS: LiteralString = """
+    SELECT a.attname::text AS name,
+           ARRAY (
+               SELECT e.enumlabel::text
+               FROM pg_enum AS e
+               WHERE e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)
+               ORDER BY e.enumsortorder
+           ) AS labels,
+           (
+               SELECT pg_get_constraintdef(c.oid)
+               FROM pg_constraint AS c
+               WHERE c.conrelid = a.attrelid AND c.contype = 'c'
+                 AND c.conkey = ARRAY[a.attnum]
+               ORDER BY c.conname
+               LIMIT 1
+           ) AS check_rule,
+           f.conname::text AS foreign_key,
+           f.leads_to
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN LATERAL (
+        SELECT c.conname, n.nspname || '.' || r.relname AS leads_to
+        FROM pg_constraint AS c
+        JOIN pg_class AS r ON r.oid = c.confrelid
+        JOIN pg_namespace AS n ON n.oid = r.relnamespace
+        WHERE c.conrelid = a.attrelid AND c.contype = 'f'
+          AND c.conkey = ARRAY[a.attnum]
+        ORDER BY c.conname
+        LIMIT 1
+    ) AS f ON true
+    WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+"""
+# A rule instead of a DELETE, or a trigger before it (type: 8 for DELETE, 2 for BEFORE).
+_KEEPS_DELETED: LiteralString = """
+    SELECT EXISTS (
+               SELECT FROM pg_rewrite
+               WHERE ev_class = %(table)s::regclass AND ev_type = '4' AND is_instead
+           ) OR EXISTS (
+               SELECT FROM pg_trigger
+               WHERE tgrelid = %(table)s::regclass AND NOT tgisinternal
+                 AND tgtype::int & 10 = 10
+           )
+"""
+_ONE_TO_ONE: LiteralString = """
+    SELECT n.nspname::text, t.relname::text, k.attname::text, r.attname::text
+    FROM pg_constraint AS f
+    JOIN pg_class AS t ON t.oid = f.conrelid
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    JOIN pg_attribute AS k ON k.attrelid = f.conrelid AND f.conkey = ARRAY[k.attnum]
+    JOIN pg_attribute AS r ON r.attrelid = f.confrelid AND f.confkey = ARRAY[r.attnum]
+    WHERE f.contype = 'f' AND f.confrelid = %(table)s::regclass
+      AND f.conrelid <> f.confrelid
+      AND EXISTS (
+          SELECT FROM pg_index AS i
+          WHERE i.indrelid = f.conrelid AND i.indisunique AND i.indisvalid
+            AND i.indnkeyatts = 1 AND i.indkey[0] = k.attnum AND i.indpred IS NULL
+      )
+    ORDER BY 1, 2, 3
+"""
+_BLOCKING: LiteralString = """
+    SELECT n.nspname || '.' || t.relname || ' (' || f.conname || ')'
+    FROM pg_constraint AS f
+    JOIN pg_class AS t ON t.oid = f.conrelid
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE f.contype = 'f' AND f.conparentid = 0
+      AND f.confrelid = %(table)s::regclass AND f.confdeltype IN ('a', 'r')
+    ORDER BY 1
+"""
+_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
+_LABEL: Final = re.compile(r"'((?:[^']|'')*)'::")
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    name: str
+    labels: list[str]
+    check_rule: str | None
+    foreign_key: str | None
+    leads_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """How many values of a column look like what, in a sample of rows."""
+
+    present: int = 0
+    clerk_ids: int = 0
+    cuids: int = 0
+    uuids_7: int = 0
+    uuids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MapColumn:
+    """A column, with all that a guess needs."""
+
+    found: FoundColumn
+    labels: tuple[str, ...] = ()
+    """The labels of an enum type, or the texts that a CHECK allows."""
+    foreign_key: str | None = None
+    leads_to: str | None = None
+    """The table, with its schema, that the foreign key references."""
+    values: Values = Values()
+
+    @property
+    def name(self) -> str:
+        return self.found.name
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether an INSERT must name it."""
+        return self.found.not_null and not self.found.filled_by_table
+
+    @property
+    def holds_milliseconds(self) -> bool:
+        """Whether a time keeps the precision of Clerk's. Meant for times only."""
+        return _COARSE_TIME.match(self.found.type) is None
+
+
+@dataclass(frozen=True, slots=True)
+class MapTable:
+    """A table as it is."""
+
+    schema: str
+    name: str
+    columns: Mapping[str, MapColumn]
+    primary_key: str | None
+    """None if it has none, or one of several columns."""
+    sampled_rows: int = 0
+    keeps_deleted: bool = False
+    """Whether a rule or trigger steps in before a row is deleted."""
+    one_to_one: tuple["OneToOne", ...] = field(default=())
+    blocked_by: tuple[str, ...] = ()
+    """Foreign keys that keep a row from being deleted."""
+
+    @property
+    def quoted(self) -> str:
+        return sql.Identifier(self.schema, self.name).as_string()
+
+
+@dataclass(frozen=True, slots=True)
+class OneToOne:
+    """A table that has at most one row for each row of the users table."""
+
+    table: MapTable
+    key: str
+    references: str
+
+
+def read_table(connection: psycopg.Connection, schema: str, name: str) -> MapTable:
+    """Return what is known about a table. Read the catalog and at most 1,000 rows."""
+    table = _read(connection, schema, name)
+    parameters = {"table": table.quoted}
+    found = connection.execute(_ONE_TO_ONE, parameters).fetchall()
+    companions = [
+        OneToOne(_read(connection, its_schema, its_name), key, references)
+        for its_schema, its_name, key, references in found
+    ]
+    keeps_deleted = connection.execute(_KEEPS_DELETED, parameters).fetchone()
+    sampled, values = _sample(connection, table)
+    return MapTable(
+        schema,
+        name,
+        {
+            n: MapColumn(c.found, c.labels, c.foreign_key, c.leads_to, values[n])
+            for n, c in table.columns.items()
+        },
+        table.primary_key,
+        sampled_rows=sampled,
+        keeps_deleted=bool(keeps_deleted and keeps_deleted[0]),
+        one_to_one=tuple(companions),
+        blocked_by=tuple(
+            str(name) for (name,) in connection.execute(_BLOCKING, parameters)
+        ),
+    )
+
+
+def _read(connection: psycopg.Connection, schema: str, name: str) -> MapTable:
+    """The same from the catalog alone, without the tables around it."""
+    parameters = {"table": sql.Identifier(schema, name).as_string()}
+    with connection.cursor(row_factory=class_row(_Details)) as cursor:
+        details = {d.name: d for d in cursor.execute(_DETAILS, parameters)}
+    key = connection.execute(_PRIMARY_KEY, parameters).fetchone()
+    columns = {
+        found.name: MapColumn(
+            found, _labels(details[n]), details[n].foreign_key, details[n].leads_to
+        )
+        for n, found in columns_of(connection, parameters["table"]).items()
+    }
+    return MapTable(schema, name, columns, str(key[0]) if key else None)
+
+
+def _labels(details: _Details) -> tuple[str, ...]:
+    """Of a CHECK, only of one that is a list of texts."""
+    if details.labels:
+        return tuple(details.labels)
+    rule = details.check_rule or ""
+    if not re.search(r"= ANY|IN \(", rule):
+        return ()
+    return tuple(label.replace("''", "'") for label in _LABEL.findall(rule))
+
+
+def _sample(
+    connection: psycopg.Connection, table: MapTable
+) -> tuple[int, dict[str, Values]]:
+    """Count what the values look like. The values themselves stay in the database."""
+    nothing = {name: Values() for name in table.columns}
+    names = [
+        name
+        for name, column in table.columns.items()
+        if column.found.base_type in TEXTS | {"uuid"}
+    ]
+    counts: list[sql.Composable] = [sql.SQL("count(*)")]
+    for name in names:
+        value = sql.SQL("left({}::text, 64)").format(sql.Identifier(name))
+        counts.append(sql.SQL("count({})").format(value))
+        counts += [
+            sql.SQL("count(*) FILTER (WHERE {} ~ {})").format(value, sql.Literal(p))
+            for p in (
+                f"^{CLERK_ID_PATTERN}$",
+                "^c[a-z0-9]{24}$",
+                "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}$",
+                "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}$",
+            )
+        ]
+    query = sql.SQL("SELECT {} FROM (SELECT * FROM {} LIMIT {}) AS sample").format(
+        sql.SQL(", ").join(counts),
+        sql.Identifier(table.schema, table.name),
+        _SAMPLE_ROWS,
+    )
+    try:
+        with connection.transaction():
+            row = connection.execute(query).fetchone() or (0,)
+    except psycopg.errors.InsufficientPrivilege:
+        return 0, nothing
+    numbers = [int(number) for number in row]
+    per_column = {
+        name: Values(*numbers[1 + 5 * at : 6 + 5 * at]) for at, name in enumerate(names)
+    }
+    return numbers[0], nothing | per_column
