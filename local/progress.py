@@ -15,6 +15,7 @@ from rich.progress import (
 from rich.table import Table
 
 from clerksync.bulk.report import Report
+from clerksync.schema.move import MOVED
 from clerksync.schema.new_tables import REVOKED
 
 _LABELS = {
@@ -54,7 +55,7 @@ Advance = Callable[[str, int, int], None]
 def show_applied(console: Console, lines: Iterable[str]) -> None:
     """Show what a migration did, a line for each thing."""
     for line in lines:
-        text = line if line.startswith(REVOKED) else f"applied {line}"
+        text = line if line.startswith((REVOKED, MOVED)) else f"applied {line}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -9,6 +9,15 @@ from psycopg.rows import class_row
 _KIND: LiteralString = """
     SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)
 """
+_SCHEMAS: LiteralString = """
+    SELECT n.nspname
+    FROM pg_class AS t
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE t.relname = %s AND t.relkind IN ('r', 'p')
+      AND n.nspname !~ '^(pg_|information_schema$)'
+    ORDER BY n.nspname <> 'public', 1
+    LIMIT 3
+"""
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
            -- Without the quotes of quote_all_identifiers.
@@ -71,6 +80,11 @@ def kind_of(connection: psycopg.Connection, qualified: str) -> str | None:
     """Return Postgres's letter for the kind of a relation; None if there is none."""
     row = connection.execute(_KIND, [qualified]).fetchone()
     return None if row is None else str(row[0])
+
+
+def schemas_of(connection: psycopg.Connection, table: str) -> list[str]:
+    """Return up to three schemas that have a table of that name, `public` first."""
+    return [name for (name,) in connection.execute(_SCHEMAS, [table])]
 
 
 def columns_of(

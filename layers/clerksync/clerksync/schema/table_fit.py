@@ -17,7 +17,7 @@ from clerksync.mapping.table import (
     OwnId,
     TableMapping,
 )
-from clerksync.schema.catalog import FoundColumn, columns_of, kind_of
+from clerksync.schema.catalog import FoundColumn, columns_of, kind_of, schemas_of
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
 from clerksync.write.identifiers import companion_table, identifiers
@@ -77,6 +77,12 @@ def target_misfits(
 ) -> list[Misfit]:
     """The same of the target table alone."""
     users = identifiers(mapping, schema)["users"]
+    if kind_of(connection, users.as_string()) is None:
+        reason = f"there is no table {users.as_string()}"
+        if others := schemas_of(connection, mapping.table):
+            lines = " or ".join(f'schema = "{name}"' for name in others)
+            reason += f". There is one elsewhere: add {lines} under [table]"
+        return [Misfit(mapping.table, None, reason)]
     return [*_of_table(connection, users, mapping.table, _target(mapping))]
 
 
