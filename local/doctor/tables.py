@@ -10,7 +10,9 @@ from clerksync.errors import SchemaOutdatedError
 from clerksync.mapping.file import DEFAULT
 from clerksync.schema import rate_limit_sql
 from clerksync.schema.migrate import TARGET_TABLE, all_scripts, scripts_of
+from clerksync.schema.own_schema import explain_elsewhere
 from clerksync.schema.table_fit import Misfit, misfits
+from clerksync.settings.schemas import PUBLIC
 from clerksync.write.sql_functions import build
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
@@ -60,6 +62,9 @@ def schema(subject: Subject) -> Verdicts:
     """Everything that `migrate` brings is there, as this code has it."""
     scripts = {*scripts_of(subject.mapping)}
     functions = {f.name for f in build(subject.mapping, subject.schema).functions}
+    if subject.is_elsewhere:
+        yield wrong(explain_elsewhere(subject.schema, PUBLIC))
+        return
     ledger = sql.Identifier(subject.schema, "clerksync_migrations")
     applied = {name for (name,) in subject.rows(sql.SQL(_APPLIED).format(ledger))}
     if not scripts | functions <= applied or not _limits_are_up_to_date(subject):
