@@ -195,6 +195,35 @@ def test_a_second_move_finds_nothing_to_do(application: Application) -> None:
 
 
 @pytest.mark.usefixtures("installed_before")
+def test_a_setting_that_was_forgotten_begins_nothing_new(
+    application: Application, connection: psycopg.Connection
+) -> None:
+    """After a move; the message has the new value, and the way to begin anew."""
+    application.migrate("--move-to", "clerksync", CLERKSYNC_SCHEMA="public")
+    done = application.migrate(CLERKSYNC_SCHEMA="public")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Set CLERKSYNC_SCHEMA=clerksync" in done.stderr
+    assert tables(connection, "public") == {"members"}
+    statement = done.stderr.partition("first run: ")[2].partition(";")[0]
+    connection.execute(statement.encode())
+    assert application.migrate(CLERKSYNC_SCHEMA="public").returncode == 0
+
+
+@pytest.mark.usefixtures("installed_before")
+def test_tables_may_move_back(
+    application: Application, connection: psycopg.Connection
+) -> None:
+    """Everything is then as before."""
+    application.migrate("--move-to", "clerksync")
+    back = application.migrate("--move-to", "public")
+    assert back.returncode == 0, back.stderr
+    assert "Set CLERKSYNC_SCHEMA=public" in back.stdout
+    assert application.migrate(CLERKSYNC_SCHEMA="public").returncode == 0
+    assert tables(connection, "public") == {"members"} | OWN | OF_RATE_LIMITS
+    assert tables(connection, "clerksync") == set()
+
+
+@pytest.mark.usefixtures("installed_before")
 def test_a_move_to_any_other_schema_names_the_setting(
     application: Application, connection: psycopg.Connection
 ) -> None:

@@ -14,7 +14,7 @@ from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.schema import rate_limit_sql
 from clerksync.schema.new_tables import close_new_tables, tables_there
-from clerksync.schema.own_schema import check_place, create_schema
+from clerksync.schema.own_schema import check_not_moved, check_place, create_schema
 from clerksync.schema.table_fit import Misfit, misfits, target_misfits
 from clerksync.write.identifiers import identifiers
 from clerksync.write.sql_functions import build
@@ -73,7 +73,8 @@ def migrate(
     """Apply what is missing, all or nothing; returns the names of what was applied.
 
     If clerksync's tables are not in `schema`, but in `earlier_schema`, raises
-    TablesElsewhereError: a second set of tables would forget every tombstone.
+    TablesElsewhereError: a second set of tables would forget every tombstone. The same
+    if the tables were moved from `schema` to a different one.
 
     Nobody but the owner may use a new table: a grant by ALTER DEFAULT PRIVILEGES to
     PUBLIC or to PostgREST's roles is revoked, and a last line beginning with `REVOKED`
@@ -93,6 +94,7 @@ def migrate(
             if at_most is not None:
                 connection.execute(_PATIENCE, {"ms": round(at_most * 1000)})
             connection.execute(LOCK)
+            check_not_moved(connection, schema)
             if earlier_schema is not None:
                 check_place(connection, schema, earlier_schema)
             return bring_up(connection, schema, mapping, default_tier)

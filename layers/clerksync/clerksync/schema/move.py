@@ -11,7 +11,7 @@ from clerksync.mapping.file import DEFAULT
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import LOCK, bring_up, lacking_rights_told
 from clerksync.schema.new_tables import OPEN_ROLES, tables_there
-from clerksync.schema.own_schema import create_schema, is_installed
+from clerksync.schema.own_schema import create_schema, is_installed, mark_as_moved
 from clerksync.settings.environment import Settings
 from clerksync.settings.schemas import placed, target_schema
 from clerksync.write.rate_limits import FUNCTION
@@ -94,6 +94,7 @@ def move(database: Database, settings: Settings, *, to: str) -> list[str]:
             _check_target(settings, source, to)
             create_schema(connection, to)
             done = [*_move_tables(connection, source, to, limits=mapping.rate_limits)]
+            mark_as_moved(connection, source, to)
             done += _move_functions(connection, source, to, limits=mapping.rate_limits)
             return done + bring_up(connection, to, mapping, settings.default_tier)
 
@@ -151,7 +152,10 @@ def _move_functions(
     """The write path is created again under other names. `consume_rate_limit` keeps
     its name, and what depends on it follows."""
     ledger = sql.Identifier(to, "clerksync_migrations")
-    forget = sql.SQL("DELETE FROM {} WHERE name NOT LIKE '%.sql' RETURNING name")
+    forget = sql.SQL(
+        "DELETE FROM {} WHERE name NOT LIKE '%.sql' AND name NOT LIKE 'moved from %'"
+        " RETURNING name"
+    )
     names = [name for (name,) in connection.execute(forget.format(ledger))]
     parameters = {"schema": source, "names": names, "kept": FUNCTION if limits else ""}
     for signature, kept in connection.execute(_FUNCTIONS, parameters).fetchall():

@@ -20,6 +20,16 @@ _SCHEMA: LiteralString = """
            has_database_privilege(current_database(), 'CREATE'),
            quote_ident(current_database())
 """
+# The ledgers of other schemas, as far as the role may read them.
+_LEDGERS: LiteralString = """
+    SELECT n.nspname
+    FROM pg_class AS t
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE t.relname = 'clerksync_migrations' AND t.relkind = 'r' AND n.nspname <> %s
+      AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(t.oid, 'SELECT')
+    ORDER BY 1
+"""
+_MARK: Final = "moved from {}"
 _CANNOT_CREATE: Final = (
     "The role of DATABASE_URL lacks a right: permission denied for database {database},"
     " to create the schema {schema}. As the owner of the database, run: CREATE SCHEMA "
@@ -32,6 +42,12 @@ _ELSEWHERE: Final = (
     "are, set CLERKSYNC_SCHEMA={earlier} (the parameter Schema of the stack). To move "
     "them, run: clerksync migrate --move-to {schema}. If they belong to a different "
     "installation, set CLERKSYNC_SCHEMA={schema}."
+)
+_MOVED: Final = (
+    "clerksync's tables were moved from the schema {schema} to the schema {now}. Set "
+    "CLERKSYNC_SCHEMA={now} (the parameter Schema of the stack). To begin an empty "
+    "installation in {schema} all the same, first run: DELETE FROM {ledger} WHERE name "
+    "= {mark};"
 )
 
 
@@ -55,6 +71,35 @@ def check_place(connection: psycopg.Connection, schema: str, earlier: str) -> No
     """Raise TablesElsewhereError if clerksync's tables are only in `earlier`."""
     if is_elsewhere(connection, schema, earlier):
         raise TablesElsewhereError(explain_elsewhere(schema, earlier))
+
+
+def check_not_moved(connection: psycopg.Connection, schema: str) -> None:
+    """Raise TablesElsewhereError if clerksync's tables were in the schema until they
+    were moved: a setting still has the old name."""
+    if is_installed(connection, schema):
+        return
+    mark = _MARK.format(schema)
+    for (now,) in connection.execute(_LEDGERS, [schema]).fetchall():
+        ledger = sql.Identifier(now, "clerksync_migrations")
+        query = sql.SQL("SELECT FROM {} WHERE name = %s").format(ledger)
+        if connection.execute(query, [mark]).rowcount:
+            message = _MOVED.format(
+                schema=schema,
+                now=now,
+                ledger=ledger.as_string(connection),
+                mark=sql.Literal(mark).as_string(connection),
+            )
+            raise TablesElsewhereError(message)
+
+
+def mark_as_moved(connection: psycopg.Connection, source: str, to: str) -> None:
+    """Note in the ledger, which is in the schema `to` by now, where it was before."""
+    ledger = sql.Identifier(to, "clerksync_migrations")
+    for statement, schema in (
+        ("DELETE FROM {} WHERE name = %s", to),
+        ("INSERT INTO {} (name) VALUES (%s) ON CONFLICT DO NOTHING", source),
+    ):
+        connection.execute(sql.SQL(statement).format(ledger), [_MARK.format(schema)])
 
 
 def create_schema(connection: psycopg.Connection, schema: str) -> None:
