@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 import psycopg
 import pytest
 
+from clerksync.errors import SchemaOutdatedError
 from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
@@ -119,6 +120,19 @@ def test_an_installation_in_public_is_not_begun_a_second_time(
     ):
         assert way in done.stderr
     assert tables(connection, "clerksync") == set()
+
+
+@pytest.mark.usefixtures("installed_before")
+def test_code_that_starts_before_the_migration_writes_nothing(
+    application: Application, connection: psycopg.Connection, database: Database
+) -> None:
+    """It does not take the missing tables for empty ones: Clerk retries its webhook."""
+    mapping = placed(load(str(application.mapping)), "clerksync")
+    users = UserTable(database, schema="clerksync", mapping=mapping)
+    with pytest.raises(SchemaOutdatedError):
+        users.upsert(a_user(2))
+    query = "SELECT clerk_id FROM members"
+    assert connection.execute(query).fetchall() == [(user_id(1),)]
 
 
 @pytest.mark.usefixtures("installed_before")
