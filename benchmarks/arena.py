@@ -176,6 +176,7 @@ class Arena:
             "CLERK_SECRET_KEY": clerk.secret_key,
             "CLERKSYNC_REQUIRE_EMAIL": "false",  # all shall store the same users
             "CLERKSYNC_MAPPING": contender.mapping,
+            "CLERKSYNC_SCHEMA": "public",  # where the server has made the tables
             "RUNTIME__DLTHUB_TELEMETRY": "false",
         }
         module = f"benchmarks.contenders.{contender.module}"

@@ -7,7 +7,16 @@ import sys
 import typer
 
 from clerksync.observability import logger
-from local.commands import inspect, invoke, map_table, rate_limits, seed, serve, sync
+from local.commands import (
+    inspect,
+    invoke,
+    map_table,
+    migrate,
+    rate_limits,
+    seed,
+    serve,
+    sync,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +25,7 @@ app = typer.Typer(
     help="Keep a Postgres users table equal to Clerk.",
 )
 for command in (
-    sync.migrate,
+    migrate.migrate,
     sync.sync,
     sync.cleanup,
     sync.sync_user,

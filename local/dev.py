@@ -89,6 +89,7 @@ def _migrate(console: Console, settings: Settings) -> None:
             schema=settings.schema,
             mapping=settings.mapping,
             default_tier=settings.default_tier,
+            earlier_schema=settings.earlier_schema,
         )
         show_applied(console, applied)
     finally:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from clerksync.bulk.report import Report
 from clerksync.schema.length_fit import WARNING
+from clerksync.schema.move import MOVED
 from clerksync.schema.new_tables import REVOKED
 
 _LABELS = {
@@ -55,7 +56,7 @@ Advance = Callable[[str, int, int], None]
 def show_applied(console: Console, lines: Iterable[str]) -> None:
     """Show what a migration did, a line for each thing."""
     for line in lines:
-        is_name = not line.startswith((REVOKED, WARNING))
+        is_name = not line.startswith((REVOKED, WARNING, MOVED))
         text = f"applied {line}" if is_name else line
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 

@@ -32,19 +32,21 @@ _NOT_OWN: Final = {
 
 
 @contextmanager
-def stack() -> Iterator[Settings]:
-    """The settings to act on; the schema of an embedded database is kept up to date."""
+def stack(*, migrated: bool = True) -> Iterator[Settings]:
+    """The settings to act on; the schema of an embedded database is kept up to date,
+    except for the command that migrates it."""
     with errors(), settings_in_environment() as origin:
         settings = Settings()
         if origin != "own":
             err.print(_NOT_OWN[origin])
-        if origin == "stub":
+        if origin == "stub" and migrated:
             with database(settings) as opened:
                 apply_migrations(
                     opened,
                     schema=settings.schema,
                     mapping=settings.mapping,
                     default_tier=settings.default_tier,
+                    earlier_schema=settings.earlier_schema,
                 )
         yield settings
 

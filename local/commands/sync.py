@@ -1,4 +1,4 @@
-"""`migrate`, `sync`, `cleanup` and `sync-user`."""
+"""`sync`, `cleanup` and `sync-user`."""
 
 import json
 import math
@@ -11,7 +11,6 @@ import typer
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
-from clerksync.schema.migrate import migrate as apply_migrations
 from clerksync.settings.clerk_client import clerk_client
 from local.commands.context import (
     ClerkId,
@@ -22,7 +21,7 @@ from local.commands.context import (
     stack,
 )
 from local.commands.rate_limits import check_tier, set_tier
-from local.progress import show_applied, show_report, shown_progress
+from local.progress import show_report, shown_progress
 
 DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
 Force = Annotated[
@@ -55,19 +54,6 @@ class Mode(StrEnum):
     full = "full"
     incremental = "incremental"
     cleanup = "cleanup"
-
-
-def migrate() -> None:
-    """Bring the database schema up to date."""
-    with stack() as settings, database(settings) as opened:
-        applied = apply_migrations(
-            opened,
-            schema=settings.schema,
-            mapping=settings.mapping,
-            default_tier=settings.default_tier,
-        )
-    show_applied(out, applied)
-    out.print("The schema is up to date.")
 
 
 def sync(

@@ -5,6 +5,7 @@ from typing import Final
 from local.doctor import (
     access,
     clerk,
+    coexistence,
     database,
     foreign_keys,
     privileges,
@@ -36,6 +37,7 @@ CHECKS: Final = (
     Check("rights", privileges.rights, ("mapping", "database")),
     Check("access", access.others, _TABLES),
     Check("schema", tables.schema, _TABLES),
+    Check("other tools", coexistence.other_tools, _TABLES),
     Check("table", tables.fit, _TABLES),
     Check("foreign keys", foreign_keys.foreign_keys, ("server", *_TABLES)),
     Check("emails in table", tables.emails, _TABLES),

@@ -4,6 +4,7 @@ import re
 from typing import Final, LiteralString
 
 from local.doctor.check_runner import Verdicts, ok, warning
+from local.doctor.orm_remedies import ForeignKey, cascade_hints
 from local.doctor.subject import Subject
 
 # A cascade deletes rows that others may hold in turn.
@@ -16,7 +17,8 @@ _BLOCKING: LiteralString = """
         JOIN deleted AS d ON d.table_id = c.confrelid
         WHERE c.contype = 'f' AND c.confdeltype = 'c'
     ), judged AS (
-        SELECT c.*,
+        SELECT c.*, t.relname AS of_table, k.attname AS of_column,
+               r.relname AS to_table, rk.attname AS to_column,
                (
                    SELECT quote_ident(a.attname)
                    FROM pg_attribute AS a
@@ -29,10 +31,15 @@ _BLOCKING: LiteralString = """
                ) AS not_null
         FROM pg_constraint AS c
         JOIN deleted AS d ON d.table_id = c.confrelid
+        JOIN pg_class AS t ON t.oid = c.conrelid
+        JOIN pg_attribute AS k ON k.attrelid = t.oid AND k.attnum = c.conkey[1]
+        JOIN pg_class AS r ON r.oid = c.confrelid
+        JOIN pg_attribute AS rk ON rk.attrelid = r.oid AND rk.attnum = c.confkey[1]
         WHERE c.contype = 'f' AND c.conparentid = 0
     )
     SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid),
-           CASE WHEN confdeltype = 'n' THEN not_null END
+           CASE WHEN confdeltype = 'n' THEN not_null END,
+           conname, of_table, of_column, to_table, to_column
     FROM judged
     WHERE confdeltype IN ('a', 'r') OR (confdeltype = 'n' AND not_null IS NOT NULL)
     ORDER BY 1, 2
@@ -48,7 +55,8 @@ def foreign_keys(subject: Subject) -> Verdicts:
         yield ok("Soft deletion keeps the row, and so every foreign key.")
         return
     found = subject.rows(_BLOCKING, {"table": subject.target})
-    for table, constraint, definition, not_null in found:
+    for table, constraint, definition, not_null, *names in found:
+        hints = cascade_hints(subject.tools, ForeignKey(*names))
         mend = (
             f"ALTER TABLE {table} DROP CONSTRAINT {constraint}, ADD CONSTRAINT "
             f"{constraint} {cascading(definition)};"
@@ -57,12 +65,13 @@ def foreign_keys(subject: Subject) -> Verdicts:
             yield warning(
                 f"{table}.{constraint} blocks deletions: ON DELETE SET NULL, and "
                 f"{not_null} is NOT NULL. Mend it: ALTER TABLE {table} ALTER "
-                f"{not_null} DROP NOT NULL; or {mend}"
+                f"{not_null} DROP NOT NULL; or {mend} {hints}"
             )
         else:
             yield warning(
                 f"{table}.{constraint} blocks the deletion of a user who has rows "
-                f"there. Mend it: {mend} SET NULL instead of CASCADE keeps those rows."
+                f"there. Mend it: {mend} SET NULL instead of CASCADE keeps those rows. "
+                f"{hints}"
             )
     if not found:
         yield ok("None blocks the deletion of a user.")

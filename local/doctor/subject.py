@@ -11,9 +11,11 @@ from clerksync.clerk.api import Instance
 from clerksync.clerk.retry import Patience
 from clerksync.mapping.table import Companion, TableMapping
 from clerksync.postgres.database import Database
+from clerksync.schema.own_schema import is_elsewhere
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.identifiers import companion_table, identifiers
+from local.migration_tools import Tool, recognise
 from local.progress import Advance
 
 # Somebody is waiting, and a failure that passes is no finding.
@@ -67,6 +69,19 @@ class Subject:
     @cached_property
     def schema(self) -> str:
         return self.settings.schema
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether an earlier version made clerksync's tables in a different schema."""
+        earlier = self.settings.earlier_schema
+        return earlier is not None and self.database.run(
+            lambda connection: is_elsewhere(connection, self.schema, earlier)
+        )
+
+    @cached_property
+    def tools(self) -> list[Tool]:
+        """The tools that manage the schema of the application."""
+        return self.database.run(recognise)
 
     @property
     def schemas(self) -> list[str]:

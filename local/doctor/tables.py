@@ -13,7 +13,9 @@ from clerksync.schema.catalog import source_of
 from clerksync.schema.email_fit import email_rule
 from clerksync.schema.length_fit import short_columns
 from clerksync.schema.migrate import TARGET_TABLE, all_scripts, scripts_of
+from clerksync.schema.own_schema import explain_elsewhere
 from clerksync.schema.table_fit import Misfit, default_tier_misfits, misfits
+from clerksync.settings.schemas import PUBLIC
 from clerksync.write.sql_functions import build, functions_for
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
@@ -63,6 +65,9 @@ def schema(subject: Subject) -> Verdicts:
     """Everything that `migrate` brings is there, as this code has it."""
     scripts = {*scripts_of(subject.mapping)}
     functions = {f.name for f in build(subject.mapping, subject.schema).functions}
+    if subject.is_elsewhere:
+        yield wrong(explain_elsewhere(subject.schema, PUBLIC))
+        return
     ledger = sql.Identifier(subject.schema, "clerksync_migrations")
     applied = {name for (name,) in subject.rows(sql.SQL(_APPLIED).format(ledger))}
     if not scripts | functions <= applied or not _limits_are_up_to_date(subject):

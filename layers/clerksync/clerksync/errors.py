@@ -132,6 +132,10 @@ class LacksRightError(ClerksyncError):
     """The role of DATABASE_URL may not do what a migration does."""
 
 
+class TablesElsewhereError(ClerksyncError):
+    """clerksync's own tables are in a schema where this migration must not use them."""
+
+
 class TableMisfitError(ClerksyncError):
     """A table was there before, and the write path cannot use it."""
 

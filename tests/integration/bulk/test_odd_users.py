@@ -66,6 +66,7 @@ def test_a_field_that_the_mapping_leaves_out_fails_nobody(
     file = tmp_path / "mapping.toml"
     file.write_text(_EMAIL_ONLY)
     monkeypatch.setenv("CLERKSYNC_MAPPING", str(file))
+    monkeypatch.setenv("CLERKSYNC_SCHEMA", "public")
     migrate(bulk.database, mapping=load(str(file)))
     for clerk_id in stub.ids()[:50]:
         spoil(stub, clerk_id, first_name=17, public_metadata="odd", banned="odd")

@@ -88,6 +88,7 @@ def application(
     forget_settings(monkeypatch)
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("CLERKSYNC_MAPPING", str(mapping))
+    monkeypatch.setenv("CLERKSYNC_SCHEMA", "public")
     ask_this_clerk(monkeypatch, clerk)
     monkeypatch.setenv("CLERK_ISSUER", clerk.issuer)
     monkeypatch.setenv("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_signing_secret)

@@ -68,6 +68,7 @@ def _migrate(settings: Settings, at_most: float) -> list[str]:
             schema=schema,
             mapping=settings.mapping,
             default_tier=settings.default_tier,
+            earlier_schema=settings.earlier_schema,
             at_most=at_most,
         )
 

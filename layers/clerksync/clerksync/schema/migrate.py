@@ -17,6 +17,7 @@ from clerksync.schema.catalog import source_of
 from clerksync.schema.email_fit import email_rule
 from clerksync.schema.length_fit import WARNING, short_columns
 from clerksync.schema.new_tables import close_new_tables, tables_there
+from clerksync.schema.own_schema import check_not_moved, check_place, create_schema
 from clerksync.schema.table_fit import (
     Misfit,
     default_tier_misfits,
@@ -32,7 +33,7 @@ TARGET_TABLE: Final = "default.sql"
 
 # Two migrations at once: the second waits, then finds nothing to do. The number is
 # arbitrary and only has to stay the same.
-_LOCK = "SELECT pg_advisory_xact_lock(7236410598)"
+LOCK: Final = "SELECT pg_advisory_xact_lock(7236410598)"
 # Who waits for a table keeps all others waiting that come after.
 _PATIENCE = """
     SELECT set_config('lock_timeout', least(20000, %(ms)s::int / 2)::text, true),
@@ -49,9 +50,8 @@ _LEDGER = """
 # What Postgres says of a lacking right names tables and schemas, and no data.
 _LACKS_RIGHT = (
     "The role of DATABASE_URL lacks a right: {said}. Grant it USAGE and CREATE on the "
-    "schema {schema}, or CREATE on the database where that schema is not there yet; "
-    "USAGE and REFERENCES where the users are, if that table was there before. Or "
-    "migrate as the role that owns what is there."
+    "schema {schema}; USAGE and REFERENCES where the users are, if that table was "
+    "there before. Or migrate as the role that owns what is there."
 )
 _OWN_MISFIT = (
     "{} Mend the table, or name another schema in CLERKSYNC_SCHEMA, or describe the "
@@ -75,9 +75,14 @@ def migrate(
     schema: str = "public",
     mapping: TableMapping = DEFAULT,
     default_tier: str = "FREE",
+    earlier_schema: str | None = None,
     at_most: float | None = None,
 ) -> list[str]:
     """Apply what is missing, all or nothing; returns the names of what was applied.
+
+    If clerksync's tables are not in `schema`, but in `earlier_schema`, raises
+    TablesElsewhereError: a second set of tables would forget every tombstone. The same
+    if the tables were moved from `schema` to a different one.
 
     Nobody but the owner may use a new table: a grant by ALTER DEFAULT PRIVILEGES to
     PUBLIC or to PostgREST's roles is revoked, and a line beginning with `REVOKED` says
@@ -94,41 +99,51 @@ def migrate(
     """
 
     def work(connection: psycopg.Connection) -> list[str]:
-        with _lacking_rights_told(schema), connection.transaction():
+        with lacking_rights_told(schema), connection.transaction():
             if at_most is not None:
                 connection.execute(_PATIENCE, {"ms": round(at_most * 1000)})
-            connection.execute(_LOCK)
-            name = sql.Identifier(schema)
-            # Creating one that exists still demands the right to create schemas.
-            if not _exists(connection, schema):
-                connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
-            there_before = tables_there(connection, schema)
-            connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
-            connection.execute(_LEDGER)
-            applied = [*_apply_scripts(connection, mapping)]
-            _check(target_misfits(connection, mapping, schema), mapping)
-            if mapping.rate_limits:
-                names = identifiers(mapping, schema)
-                connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
-            found = misfits(connection, mapping, schema)
-            found += default_tier_misfits(mapping, default_tier)
-            if mapping.rate_limits:
-                found += rate_limit_sql.misfits(connection, schema)
-            _check(found, mapping)
-            applied += _install_write_path(connection, schema, mapping)
-            if mapping.rate_limits:
-                applied += rate_limit_sql.install(
-                    connection, mapping, schema, default_tier
-                )
-            applied += close_new_tables(connection, schema, there_before)
-            short = short_columns(connection, mapping, schema)
-            return applied + [f"{WARNING} {line}" for line in short]
+            connection.execute(LOCK)
+            check_not_moved(connection, schema)
+            if earlier_schema is not None:
+                check_place(connection, schema, earlier_schema)
+            return bring_up(connection, schema, mapping, default_tier)
 
     return database.run(work)
 
 
+def bring_up(
+    connection: psycopg.Connection,
+    schema: str,
+    mapping: TableMapping,
+    default_tier: str,
+) -> list[str]:
+    """The same in a transaction of the caller's, who holds LOCK."""
+    create_schema(connection, schema)
+    there_before = tables_there(connection, schema)
+    path = sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema))
+    connection.execute(path)
+    connection.execute(_LEDGER)
+    applied = [*_apply_scripts(connection, mapping)]
+    _check(target_misfits(connection, mapping, schema), mapping)
+    if mapping.rate_limits:
+        names = identifiers(mapping, schema)
+        connection.execute(sql.SQL(_RATE_LIMITS).format(**names))
+    found = misfits(connection, mapping, schema)
+    found += default_tier_misfits(mapping, default_tier)
+    if mapping.rate_limits:
+        found += rate_limit_sql.misfits(connection, schema)
+    _check(found, mapping)
+    applied += _install_write_path(connection, schema, mapping)
+    if mapping.rate_limits:
+        applied += rate_limit_sql.install(connection, mapping, schema, default_tier)
+    applied += close_new_tables(connection, schema, there_before)
+    short = short_columns(connection, mapping, schema)
+    return applied + [f"{WARNING} {line}" for line in short]
+
+
 @contextmanager
-def _lacking_rights_told(schema: str) -> Iterator[None]:
+def lacking_rights_told(schema: str) -> Iterator[None]:
+    """Raise LacksRightError if Postgres says so."""
     try:
         yield
     except errors.InsufficientPrivilege as error:
@@ -193,13 +208,6 @@ def _check(found: Sequence[Misfit], mapping: TableMapping) -> None:
         for misfit in found
     )
     raise TableMisfitError(_MISFIT.format(mapping.name, said))
-
-
-def _exists(connection: psycopg.Connection, schema: str) -> bool:
-    row = connection.execute(
-        "SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]
-    ).fetchone()
-    return row is not None
 
 
 def _is_new(connection: psycopg.Connection, name: str) -> bool:

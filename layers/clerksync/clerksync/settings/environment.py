@@ -19,6 +19,7 @@ from clerksync.mapping.file import load
 from clerksync.mapping.table import TableMapping
 from clerksync.mapping.values import replaced
 from clerksync.settings.database_url import without_other_drivers_parameters
+from clerksync.settings.schemas import PUBLIC, default_schema, placed
 from clerksync.settings.secret_cache import Secret
 
 _SETTINGS_ID: Final = "CLERKSYNC_SECRET_ID"
@@ -114,7 +115,16 @@ class Settings:
 
     @property
     def schema(self) -> str:
-        return self._text("CLERKSYNC_SCHEMA") or "public"
+        """Where clerksync's own tables are."""
+        chosen = self._text("CLERKSYNC_SCHEMA")
+        return chosen or default_schema(self._text("CLERKSYNC_MAPPING"))
+
+    @property
+    def earlier_schema(self) -> str | None:
+        """Where an earlier version made clerksync's tables if CLERKSYNC_SCHEMA was not
+        set either; None if that is `schema`, or if it is set."""
+        is_default = self._text("CLERKSYNC_SCHEMA") is None and self.schema != PUBLIC
+        return PUBLIC if is_default else None
 
     @property
     def require_email(self) -> bool:
@@ -128,7 +138,8 @@ class Settings:
     @property
     def mapping(self) -> TableMapping:
         """The target table. CLERKSYNC_DELETE_MODE wins over its file's deletion."""
-        return self.described_mapping.with_deletion(soft=self.soft_delete)
+        mapping = placed(self.described_mapping, self.schema)
+        return mapping.with_deletion(soft=self.soft_delete)
 
     @property
     def user_model(self) -> type[ClerkUser]:

@@ -118,6 +118,6 @@ def test_a_mapping_with_a_byte_order_mark_is_read(
     """As a Windows editor writes it."""
     text = '[table]\nname = "none"\nkey = "id"\n[columns]\nmail = "email"\n'
     (tmp_path / "my.toml").write_bytes(text.encode("utf-16"))
-    settings |= {"CLERKSYNC_MAPPING": "my.toml"}
+    settings |= {"CLERKSYNC_MAPPING": "my.toml", "CLERKSYNC_SCHEMA": "public"}
     done = clerksync_here("migrate", cwd=tmp_path, **settings)
     assert "Line 2: none: " in done.stderr
