@@ -105,6 +105,6 @@ def test_a_table_in_a_schema_that_the_mapping_does_not_name_is_found(
     done = application.migrate()
     assert done.returncode == 1
     assert 'there is no table "public"."members"' in done.stderr
-    assert 'add schema = "crm" under [table]' in done.stderr
+    assert 'Add to [table]: schema = "crm"' in done.stderr
     application.describe("crm")
     assert application.migrate().returncode == 0
