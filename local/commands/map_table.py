@@ -133,10 +133,10 @@ def _check(settings: Settings, opened: Database, file: Path | None) -> None:
 
 def _show_tools(tools: Iterable[Tool]) -> None:
     for tool in tools:
-        told = f"Migrations: {tool.name}, by its table {tool.schema}.{tool.table}."
+        message = f"Migrations: {tool.name}, by its table {tool.schema}.{tool.table}."
         if tool.unknown_tables:
-            told += f" {tool.unknown_tables}"
-        say(err, told)
+            message += f" {tool.unknown_tables}"
+        say(err, message)
 
 
 def _show_list(title: str, lines: list[str]) -> None:

@@ -44,19 +44,21 @@ def check(
         # `migrate` makes our own buckets.
         relevant = [m for m in found if m.table not in {"rate_limits", "tiers"}]
     return Checked(
-        [_told(connection, mapping, misfit) for misfit in relevant],
+        [_message(connection, mapping, misfit) for misfit in relevant],
         [*_unfilled(mapping, columns)],
     )
 
 
-def _told(connection: psycopg.Connection, mapping: TableMapping, misfit: Misfit) -> str:
+def _message(
+    connection: psycopg.Connection, mapping: TableMapping, misfit: Misfit
+) -> str:
     line = mapping.line_of(misfit.table, misfit.column)
-    told = f"line {line}: {misfit.table}: {misfit.reason}."
+    message = f"line {line}: {misfit.table}: {misfit.reason}."
     if misfit.table == mapping.table and misfit.reason.startswith("there is no table"):
         places = connection.execute(_ELSEWHERE, [mapping.table]).fetchall()
         if schemas := [f'schema = "{schema}"' for (schema,) in places]:
-            told += f" Say {' or '.join(schemas)} in [table]."
-    return told
+            message += f" Say {' or '.join(schemas)} in [table]."
+    return message
 
 
 def _unfilled(mapping: TableMapping, columns: dict[str, FoundColumn]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from local.map.usual_names import (
 
 Constant = str | int | bool
 _EMPTY: Final = {"jsonb": "{}", "json": "{}"}
-# For these, false is no guess: whoever signs up is none of them.
+# For these, false is no guess: a person who signs up is none of them.
 _SURELY_FALSE: Final = frozenset(
     {"issuperuser", "isstaff", "isadmin", "superuser", "staff", "admin"}
     | {"isdeleted", "deleted", "isbanned", "isblocked", "suspended", "disabled"}

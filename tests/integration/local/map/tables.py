@@ -1,7 +1,7 @@
 """Usual users tables, as the tools of frameworks create them.
 
 Drizzle's, Django's and SQLAlchemy's are what the tools printed (drizzle-kit 0.31,
-Django 5.2, SQLAlchemy 2.0), without indexes that are not unique. The others follow the
+Django 5.2, SQLAlchemy 2.1), without indexes that are not unique. The others follow the
 manuals of their tools.
 """
 

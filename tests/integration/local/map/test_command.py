@@ -50,6 +50,18 @@ def test_nothing_in_the_database_changes(mapper: Mapper) -> None:
     assert mapper.connection.execute(count).fetchone() == before
 
 
+def test_existing_values_stay_in_the_database(mapper: Mapper) -> None:
+    """Neither the file nor the messages quote a row."""
+    mapper.create(tables.RAILS)
+    mapper.connection.execute(
+        "INSERT INTO users (email, clerk_id, created_at, updated_at)"
+        " VALUES ('secret@example.org', 'user_secret', now(), now())"
+    )
+    mapped = mapper.map()
+    assert "secret@" not in mapped.text + mapped.said
+    assert "user_secret" not in mapped.text + mapped.said
+
+
 def test_only_the_database_is_needed(mapper: Mapper) -> None:
     """No key of Clerk's, and a mapping that is not there yet does no harm."""
     mapper.create(tables.DRIZZLE)

@@ -60,7 +60,7 @@ def test_clerksyncs_own_table_is_not_the_applications(mapper: Mapper) -> None:
     assert target(mapper) == ("public", "members")
 
 
-def test_an_empty_database_is_told_what_to_do(mapper: Mapper) -> None:
+def test_an_empty_database_gets_a_message_that_says_what_to_do(mapper: Mapper) -> None:
     """There is nothing to map yet."""
     mapper.create("SELECT 1")
     assert "clerksync migrate creates users" in refusal(mapper)
@@ -68,7 +68,7 @@ def test_an_empty_database_is_told_what_to_do(mapper: Mapper) -> None:
     assert "clerksync map --table schema.name" in refusal(mapper)
 
 
-def test_a_table_that_does_not_exist_is_told_with_those_that_do(mapper: Mapper) -> None:
+def test_a_missing_table_is_reported_with_those_that_exist(mapper: Mapper) -> None:
     """In the spelling of the database."""
     mapper.create(tables.PRISMA)
     said = refusal(mapper, "--table", "user")

@@ -288,15 +288,3 @@ def test_odd_names_and_quotes_do_no_harm(mapper: Mapper) -> None:
     assert mapped.mapping.key == "clerk id"
     assert mapped.mapping.defaults == {"order": "it's fine"}
     assert mapper.sync()["failed"] == 0
-
-
-def test_existing_values_stay_in_the_database(mapper: Mapper) -> None:
-    """Neither the file nor the messages quote a row."""
-    mapper.create(tables.RAILS)
-    mapper.connection.execute(
-        "INSERT INTO users (email, clerk_id, created_at, updated_at)"
-        " VALUES ('secret@example.org', 'user_secret', now(), now())"
-    )
-    mapped = mapper.map()
-    assert "secret@" not in mapped.text + mapped.said
-    assert "user_secret" not in mapped.text + mapped.said
