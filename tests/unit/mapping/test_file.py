@@ -155,6 +155,12 @@ def test_what_is_wrong_is_told_with_its_line(
         ('name = "people"', 'name = "pe\\"ople"', 3, "is no name"),
         ('name = "people"', f'name = "{"x" * 64}"', 3, "is no name"),
         ('name = "people"', "", 2, 'name is missing. Add name = "users"'),
+        (
+            'key = "clerk"',
+            'key = "clerk"\nemail_unique = "no"',
+            5,
+            "email_unique: .* as in email_unique = false",
+        ),
         ('key = "clerk"', "", 2, 'key is missing. Add key = "clerk_id"'),
         ('mail = "email"', 'x = "name"', 6, 'one column .*: email = "email"'),
         (

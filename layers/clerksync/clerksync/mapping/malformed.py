@@ -16,6 +16,11 @@ _MISSING: Final[Mapping[str, str]] = {
     "generate": 'generate = "uuid4"',
     "from": 'from = "first_name"',
 }
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "bool_type": "false",
+    "int_type": "150",
+    "string_type": '"users"',
+}
 
 
 def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> str:
@@ -40,7 +45,9 @@ def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> st
     if of_shape := _shape(error["type"], path, lines):
         return of_shape
     message = str(error["msg"])
-    return f"{what}: {message[:1].lower()}{message[1:]}"
+    example = _EXAMPLES.get(error["type"])
+    line = f", as in {what} = {example}" if example else ""
+    return f"{what}: {message[:1].lower()}{message[1:]}{line}"
 
 
 def _shape(kind: str, path: KeyPath, lines: Lines) -> str | None:

@@ -33,6 +33,7 @@ from clerksync.write.identifiers import companion_table, identifiers
 _TEXTS: Final = ("text", "character varying", "character")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _ROUNDED: Final = re.compile(r"numeric\(")
+_NAME_IT: Final = 'Name a plain table: name = "…"'
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
 _TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
     "text": _TEXTS,
@@ -179,10 +180,12 @@ def _of_table(
         yield Misfit(name, None, said)
         return
     if kind not in {"r", "p"}:
-        yield Misfit(name, None, f"{qualified} is a view or no table at all")
+        yield Misfit(
+            name, None, f"{qualified} is a view or no table at all. {_NAME_IT}"
+        )
         return
     if kind == "p" and not expected.may_be_partitioned:
-        yield Misfit(name, None, f"{qualified} is partitioned")
+        yield Misfit(name, None, f"{qualified} is partitioned. {_NAME_IT}")
     columns = columns_of(connection, qualified)
     for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
@@ -271,7 +274,10 @@ def _of_uniqueness(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     plain = f'CREATE UNIQUE INDEX ON … ("{found.name}")'
     if found.name in expected.unique and not found.is_unique:
         if found.unique_by is None:
-            yield "is not unique"
+            also = ""
+            if expected.target and found.name != expected.target.key:
+                also = ", or add to [table]: email_unique = false"
+            yield f"is not unique. {plain}{also}"
         else:
             yield (
                 f"is unique only by {found.unique_by}, which is partial, deferrable, "
