@@ -242,7 +242,10 @@ def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
         remedy = remedies.other_type(found, expected.columns.get(name))
         yield f"is not of type {taken[0]}: it is {found.type}{remedy}"
     if name in expected.of_milliseconds and _COARSE_TIME.match(found.type):
-        yield f"is a {found.type}: too coarse for Clerk's times, in milliseconds"
+        yield (
+            f"is a {found.type}: too coarse for Clerk's times, in milliseconds. "
+            f'ALTER TABLE … ALTER "{name}" TYPE timestamptz, or remove the line'
+        )
     if taken is not None and "numeric" in taken and _ROUNDED.match(found.type):
         yield f"is a {found.type}, which rounds and refuses numbers: make it numeric"
     yield from _of_uniqueness(found, expected)
