@@ -1,7 +1,6 @@
 """What is wrong with a mapping that is not well-formed, as a person would say it."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from clerksync.mapping.line_numbers import KeyPath, Lines, innermost
@@ -31,6 +30,8 @@ def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> st
     what = path[-1] if path else "file"
     match error["type"]:
         case "extra_forbidden":
+            from difflib import get_close_matches  # noqa: PLC0415 - for mistakes
+
             close = get_close_matches(what, settings, n=1)
             instead = f": write {close[0]}" if close else ""
             return f"there is no such setting as {what}{instead}"
