@@ -109,6 +109,12 @@ def test_an_enum_can_be_replaced_as_orms_do(
         ),
         (
             "",
+            'plan = "banned"',
+            'plan = { from = "banned", values = { true = "free", false = ',
+        ),
+        ("", 'plan = "last_sign_in_at"', "is an enum: remove the line"),
+        (
+            "",
             'plan = { from = "locale", or = "free", values = { de = "german" } }',
             'with the values "free", "pro", "Very Special"',
         ),
@@ -142,3 +148,15 @@ def test_a_label_that_is_missing_is_refused_before_anything_is_written(
     with pytest.raises(TableMisfitError) as refused:
         table_of(COLUMNS, table=table, mapped=mapped)
     assert line in str(refused.value)
+
+
+def test_a_domain_that_is_not_null_elsewhere_in_the_table_is_reported(
+    table_of: Make, connection: psycopg.Connection
+) -> None:
+    """Postgres then gives a text no type by the table; better now than at each user."""
+    connection.execute("CREATE DOMAIN filled AS text DEFAULT 'x' NOT NULL")
+    with pytest.raises(TableMisfitError, match=r"domain .*filled does not allow null"):
+        table_of(
+            f"{COLUMNS}, note filled DEFAULT 'x'",
+            mapped='plan = { from = "locale", or = "free", values = ["free"] }',
+        )

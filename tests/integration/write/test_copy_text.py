@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clerksync.write.copy_text import copy_lines
+from clerksync.write.copy_text import copy_lines, values_of
 
 # All that Postgres can hold: no NUL character, no lone surrogate.
 _CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -102,3 +102,12 @@ def test_a_text_of_another_class_is_escaped_as_well(
 
     row = [Text("a\tb"), Text("\\N"), "plain"]
     assert through_postgres(session, "texts", "a, b, c", [row]) == [row]
+
+
+@given(rows=st.lists(st.tuples(TEXTS, TEXTS).map(list), min_size=1, max_size=4))
+@example(rows=[["a\tb", "\\N"], ["\\t", "c\\\\\n\r"]])
+def test_the_values_of_a_line_are_those_that_it_was_made_of(
+    rows: list[list[str | None]],
+) -> None:
+    """So that a refused row can be looked at again."""
+    assert [values_of(line) for line in copy_lines(rows)] == rows

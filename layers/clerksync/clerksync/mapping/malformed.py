@@ -1,7 +1,6 @@
 """What is wrong with a mapping that is not well-formed, as a person would say it."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from clerksync.mapping.line_numbers import KeyPath, Lines, innermost
@@ -16,6 +15,11 @@ _MISSING: Final[Mapping[str, str]] = {
     "generate": 'generate = "uuid4"',
     "from": 'from = "first_name"',
 }
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "bool_type": "false",
+    "int_type": "150",
+    "string_type": '"users"',
+}
 
 
 def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> str:
@@ -26,6 +30,8 @@ def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> st
     what = path[-1] if path else "file"
     match error["type"]:
         case "extra_forbidden":
+            from difflib import get_close_matches  # noqa: PLC0415 - for mistakes
+
             close = get_close_matches(what, settings, n=1)
             instead = f": write {close[0]}" if close else ""
             return f"there is no such setting as {what}{instead}"
@@ -40,7 +46,9 @@ def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> st
     if of_shape := _shape(error["type"], path, lines):
         return of_shape
     message = str(error["msg"])
-    return f"{what}: {message[:1].lower()}{message[1:]}"
+    example = _EXAMPLES.get(error["type"])
+    line = f", as in {what} = {example}" if example else ""
+    return f"{what}: {message[:1].lower()}{message[1:]}{line}"
 
 
 def _shape(kind: str, path: KeyPath, lines: Lines) -> str | None:

@@ -1,6 +1,6 @@
 """Whether a column takes what its source can give: values of an enum, and lengths."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import psycopg
@@ -25,11 +25,9 @@ def source_problems(
     """What keeps a column from taking all that its source can give."""
     if column.values:
         for value in dict(column.values).values():
-            if not _takes(connection, table, found, value):
-                yield _not_taken(found, value)
+            yield from _not_taken(connection, table, found, value)
     elif found.labels is not None:
-        line = entry(column, {"values": _listed(found.labels)})
-        yield f"is an enum: say which of its values Clerk's are, as in {line}"
+        yield f"is an enum: {_enum_line(column, found.labels)}"
     if column.source == "email" and column.name != mapping.email and found.unique_alone:
         name = toml_name(column.name)
         yield (
@@ -55,8 +53,7 @@ def tier_problems(
             yield f"is an enum: write {_tier_line(found.name, found.labels)}"
         return
     for value in dict(mapping.tier_values).values():
-        if not _takes(connection, table, found, value):
-            yield _not_taken(found, value)
+        yield from _not_taken(connection, table, found, value)
 
 
 def default_tier_problem(default_tier: str, mapping: TableMapping) -> str | None:
@@ -82,26 +79,36 @@ def _deleted_email_problems(
         yield f"is a {found.type}, and too short for deleted_email"
 
 
-def _takes(
+def _not_taken(
     connection: psycopg.Connection,
     table: sql.Composable,
     found: FoundColumn,
     value: str,
-) -> bool:
+) -> Iterator[str]:
+    """Whether the column takes a value, as the write path would write it."""
     try:
         with connection.transaction():
             typed = of_type(found.name, sql.Literal(value), table)
             connection.execute(sql.SQL("SELECT {}").format(typed))
-    except psycopg.Error:
-        return False
-    return True
+    except psycopg.Error as error:
+        reason = f"does not take {toml(value)}: it is {found.type}"
+        if found.labels is None or value in found.labels:
+            # Such as a domain of a different column that is NOT NULL.
+            yield f"{reason} ({error.diag.message_primary})"
+        else:
+            yield f"{reason}, with the values {', '.join(map(toml, found.labels))}"
 
 
-def _not_taken(found: FoundColumn, value: str) -> str:
-    reason = f"does not take {toml(value)}: it is {found.type}"
-    if found.labels is None:
-        return reason
-    return f"{reason}, with the values {', '.join(map(toml, found.labels))}"
+def _enum_line(column: Column, labels: Sequence[str]) -> str:
+    said = "say which of its values are written, as in"
+    match column.type:
+        case "text":
+            return f"{said} {entry(column, {'values': _listed(labels)})}"
+        case "boolean":
+            yes, no = toml(labels[0]), toml(labels[-1])
+            values = f"{{ true = {yes}, false = {no} }}"
+            return f"{said} {entry(column, {'values': values})}"
+    return "remove the line"
 
 
 def _listed(labels: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ from clerksync.write.identifiers import companion_table, identifiers
 _TEXTS: Final = ("text", "character varying", "character")
 _COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _ROUNDED: Final = re.compile(r"numeric\(")
+_NAME_IT: Final = 'Name a plain table: name = "…"'
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
 _TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
     "text": _TEXTS,
@@ -183,10 +184,12 @@ def _of_table(
         yield Misfit(name, None, said)
         return
     if kind not in {"r", "p"}:
-        yield Misfit(name, None, f"{qualified} is a view or no table at all")
+        yield Misfit(
+            name, None, f"{qualified} is a view or no table at all. {_NAME_IT}"
+        )
         return
     if kind == "p" and not expected.may_be_partitioned:
-        yield Misfit(name, None, f"{qualified} is partitioned")
+        yield Misfit(name, None, f"{qualified} is partitioned. {_NAME_IT}")
     columns = columns_of(connection, qualified)
     for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
@@ -243,7 +246,10 @@ def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
         remedy = remedies.other_type(found, expected.columns.get(name))
         yield f"is not of type {taken[0]}: it is {found.type}{remedy}"
     if name in expected.of_milliseconds and _COARSE_TIME.match(found.type):
-        yield f"is a {found.type}: too coarse for Clerk's times, in milliseconds"
+        yield (
+            f"is a {found.type}: too coarse for Clerk's times, in milliseconds. "
+            f'ALTER TABLE … ALTER "{name}" TYPE timestamptz, or remove the line'
+        )
     if taken is not None and "numeric" in taken and _ROUNDED.match(found.type):
         yield f"is a {found.type}, which rounds and refuses numbers: make it numeric"
     yield from _of_uniqueness(found, expected)
@@ -275,7 +281,10 @@ def _of_uniqueness(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     plain = f'CREATE UNIQUE INDEX ON … ("{found.name}")'
     if found.name in expected.unique and not found.is_unique:
         if found.unique_by is None:
-            yield "is not unique"
+            also = ""
+            if expected.target and found.name != expected.target.key:
+                also = ", or add to [table]: email_unique = false"
+            yield f"is not unique. {plain}{also}"
         else:
             yield (
                 f"is unique only by {found.unique_by}, which is partial, deferrable, "

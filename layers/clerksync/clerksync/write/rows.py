@@ -64,8 +64,9 @@ class RowMaker:
                 row[position] = repr(row[position])
         if self._tier_metadata_key is not None:
             tier = (user.public_metadata or {}).get(self._tier_metadata_key)
-            text = tier if isinstance(tier, str) and tier else None
-            row[-1] = replaced(text, self._tier_values)
+            row[-1] = tier if isinstance(tier, str) and tier else None
+            if self._tier_values:
+                row[-1] = replaced(row[-1], self._tier_values)
         return row
 
     def prepare(

@@ -72,10 +72,11 @@ def test_a_table_that_does_not_fit_is_told_with_the_line_of_the_mapping(
     found = doctor().of("table")
     assert [level for level, _ in found] == ["wrong", "wrong"]
     missing, strict = (message for _, message in found)
-    assert missing.startswith('users: column "imageUrl" does not exist. Mend the table')
+    assert missing.startswith('users: column "imageUrl" does not exist. Create it')
     assert ", or line " in missing
     assert missing.endswith(" of the mapping prisma.")
     assert strict.startswith('users: column "age" is NOT NULL and has no default.')
+    assert "in [defaults]: age = 0. " in strict
 
 
 def test_a_view_in_the_place_of_the_table_is_told(
