@@ -13,6 +13,7 @@ from clerksync.mapping.file import load, parse
 from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.settings.schemas import OWN
 from local.commands.context import database, err, fail, out, read_dotenv, say, stack
 from local.doctor.output import show_findings
 from local.map.catalog import read_table
@@ -21,7 +22,7 @@ from local.map.draft import Draft
 from local.map.find_table import find_table
 from local.map.guess import draft_of
 from local.map.toml_text import toml_text
-from local.map.verdict import OWN_SCHEMA, verdict_on
+from local.map.verdict import verdict_on
 from local.migration_tools import Tool, recognise
 from local.stack.target import has_own_settings, running_dev
 
@@ -162,19 +163,12 @@ def _show_next(table_schema: str, out_file: Path | None, *, fits: bool) -> None:
     say(err, "Next, put this into .env:")
     say(err, f"  CLERKSYNC_MAPPING={file}")
     own_schema = os.environ.get("CLERKSYNC_SCHEMA")
-    if own_schema is None:
-        say(err, f"  CLERKSYNC_SCHEMA={OWN_SCHEMA}")
-        say(
-            err,
-            "The second line keeps clerksync's own tables in a schema of their own, "
-            "out of the way of your migrations.",
-        )
-    elif own_schema == table_schema:
+    if own_schema == table_schema:
         say(
             err,
             f"CLERKSYNC_SCHEMA is {own_schema}, the schema of your own tables. To keep "
             "clerksync's tables out of the way of your migrations, say "
-            f"CLERKSYNC_SCHEMA={OWN_SCHEMA}.",
+            f"CLERKSYNC_SCHEMA={OWN}.",
         )
     if fits:
         say(err, "Then run clerksync migrate.")

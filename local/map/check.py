@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import LiteralString
 
 import psycopg
 
@@ -10,15 +9,6 @@ from clerksync.mapping.table import TableMapping
 from clerksync.schema.catalog import FoundColumn, columns_of
 from clerksync.schema.table_fit import Misfit, misfits
 from clerksync.write.identifiers import identifiers
-
-_ELSEWHERE: LiteralString = """
-    SELECT n.nspname::text
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relname = %s AND c.relkind IN ('r', 'p')
-      AND n.nspname !~ '^(pg_|information_schema$)'
-    ORDER BY 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +34,14 @@ def check(
         # `migrate` makes our own buckets.
         relevant = [m for m in found if m.table not in {"rate_limits", "tiers"}]
     return Checked(
-        [_message(connection, mapping, misfit) for misfit in relevant],
+        [_message(mapping, misfit) for misfit in relevant],
         [*_unfilled(mapping, columns)],
     )
 
 
-def _message(
-    connection: psycopg.Connection, mapping: TableMapping, misfit: Misfit
-) -> str:
+def _message(mapping: TableMapping, misfit: Misfit) -> str:
     line = mapping.line_of(misfit.table, misfit.column)
-    message = f"line {line}: {misfit.table}: {misfit.reason}."
-    if misfit.table == mapping.table and misfit.reason.startswith("there is no table"):
-        places = connection.execute(_ELSEWHERE, [mapping.table]).fetchall()
-        if schemas := [f'schema = "{schema}"' for (schema,) in places]:
-            message += f" Say {' or '.join(schemas)} in [table]."
-    return message
+    return f"line {line}: {misfit.table}: {misfit.reason}."
 
 
 def _unfilled(mapping: TableMapping, columns: dict[str, FoundColumn]) -> Iterator[str]:

@@ -6,7 +6,6 @@ from psycopg import sql
 
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
-from local.map.sources import can_say
 from local.map.usual_names import (
     ACTIVE,
     NUMBERS,
@@ -81,7 +80,7 @@ def _require(draft: Draft, column: MapColumn) -> None:
         draft.decisions.append(_undecided(draft, column))
     elif is_certain:
         note = "no password matches it" if plain(name) in PASSWORD else None
-        if plain(name) in ACTIVE and can_say("not banned"):
+        if plain(name) in ACTIVE:
             note = f'to follow bans at Clerk, say {name} = "not banned" in [columns]'
         draft.start_with(name, value, note)
     else:

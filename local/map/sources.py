@@ -1,10 +1,7 @@
 """Guess which column gets which value of Clerk's user."""
 
-from functools import cache
 from typing import Final
 
-from clerksync.errors import InvalidSettingError
-from clerksync.mapping.file import parse
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
 from local.map.new_column import how_to_add
@@ -33,15 +30,6 @@ _GUESSED: Final = frozenset(
     {"first", "last", "login", "handle", "userhandle", "image", "avatar", "picture"}
     | {"photo", "datejoined", "joinedat", "signedupat", "registeredat"}
 )
-_PROBE: Final = """
-    [table]
-    name = "t"
-    key = "k"
-    %s
-    [columns]
-    email = "email"
-    c = "%s"
-"""
 _DELETED_EMAIL: Final = "deleted+{clerk_id}@example.com"
 
 
@@ -95,7 +83,7 @@ def suggestions_of(draft: Draft) -> None:
     """Add, as comments, columns that may belong to the application."""
     for source, types, names, why in SUGGESTED:
         column = _first(draft, names, types)
-        if column is None or column.needs_value or not can_say(source):
+        if column is None or column.needs_value:
             continue
         if not column.holds_milliseconds:
             continue
@@ -111,7 +99,7 @@ def deletion_of(draft: Draft) -> None:
     if draft.table.keeps_deleted:
         note = "guess: a rule or trigger of the table steps in before a DELETE"
         draft.set("deletion", "trigger", note)
-    elif _has_strict_columns(draft) or (draft.email_not_null and not _can_replace()):
+    elif _has_strict_columns(draft):
         draft.set("deletion", "hard")
         draft.decisions.append(
             f"{column.name}: users are deleted with their row, because soft deletion "
@@ -126,21 +114,6 @@ def deletion_of(draft: Draft) -> None:
             f"{column.name}: a deleted user keeps its row, without email and name. If "
             'the row itself must go, say deletion = "hard".'
         )
-
-
-@cache
-def can_say(source: str, setting: str = "") -> bool:
-    """Whether a mapping accepts this source, or this line in [table]."""
-    try:
-        parse(_PROBE % (setting, source), name="probe")
-    except InvalidSettingError:
-        return False
-    return True
-
-
-def _can_replace() -> bool:
-    """Whether a soft deletion can put another email in the place of a user's."""
-    return can_say("name", f'deleted_email = "{_DELETED_EMAIL}"')
 
 
 def _fill(draft: Draft, column: MapColumn, source: str) -> None:
@@ -183,23 +156,14 @@ def _keep_time(draft: Draft, column: MapColumn) -> None:
 def _fill_unique(draft: Draft, column: MapColumn, source: str) -> None:
     """A column that is unique and NOT NULL, for which Clerk may have nothing."""
     name, table = column.name, draft.table
-    if can_say("clerk_id"):
-        draft.fill(name, "clerk_id", f"not {source}: Clerk may have none")
-        if table.sampled_rows:
-            draft.decisions.append(
-                f"{name}: sync would overwrite the values of your rows with Clerk IDs. "
-                "To keep them, take this line out and give the column a default that "
-                f'is unique: ALTER TABLE {table.quoted} ALTER COLUMN "{name}" SET '
-                "DEFAULT gen_random_uuid()::text;"
-            )
-        return
-    draft.claimed.add(name)
-    draft.decisions.append(
-        f"{name}: it is unique and NOT NULL, but a user of Clerk may have no {source}. "
-        f"Give it a default that is unique: ALTER TABLE {table.quoted} ALTER COLUMN "
-        f'"{name}" SET DEFAULT gen_random_uuid()::text; or drop NOT NULL and say '
-        f'{name} = "{source}".'
-    )
+    draft.fill(name, "clerk_id", f"not {source}: Clerk may have none")
+    if table.sampled_rows:
+        draft.decisions.append(
+            f"{name}: sync would overwrite the values of your rows with Clerk IDs. "
+            "To keep them, remove this line and give the column a default that is "
+            f'unique: ALTER TABLE {table.quoted} ALTER COLUMN "{name}" SET DEFAULT '
+            "gen_random_uuid()::text;"
+        )
 
 
 def _has_strict_columns(draft: Draft) -> bool:
@@ -209,8 +173,8 @@ def _has_strict_columns(draft: Draft) -> bool:
         column = draft.table.columns.get(entry.name)
         if column is None or entry.is_suggestion or not column.found.not_null:
             continue
-        # A source with a constant for want of a value is personal.
-        if not isinstance(entry.value, str) or entry.value not in _IMPERSONAL:
+        # A constant for want of a value is written by a soft deletion, too.
+        if isinstance(entry.value, str) and entry.value not in _IMPERSONAL:
             return True
     return False
 

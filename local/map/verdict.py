@@ -5,11 +5,10 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import Final
 
 from clerksync.mapping.table import TableMapping
+from clerksync.settings.schemas import OWN
 from local.doctor import access, foreign_keys, tables
 from local.doctor.check_runner import Check, Finding, examine
 from local.doctor.subject import ReadableSettings, Subject
-
-OWN_SCHEMA: Final = "clerksync"
 
 # Those that read only the catalog.
 _CHECKS: Final = (
@@ -29,7 +28,7 @@ class _Settings(ReadableSettings):
     @property
     def schema(self) -> str:
         """Where `map` advises to keep clerksync's own tables."""
-        return self.text("CLERKSYNC_SCHEMA") or OWN_SCHEMA
+        return self.text("CLERKSYNC_SCHEMA") or OWN
 
     @property
     def described_mapping(self) -> TableMapping:

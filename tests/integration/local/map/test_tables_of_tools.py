@@ -120,10 +120,7 @@ def test_django(mapper: Mapper) -> None:
     otherwise = {column.name: column.otherwise for column in mapping.columns}
     assert (otherwise["first_name"], otherwise["last_name"]) == ("", "")
     # Clerk's users need no username, and this one must be there and be unique.
-    if "username" in mapped.sources:
-        assert mapped.sources["username"] == "clerk_id"
-    else:
-        assert "unique" in mapped.decisions["username"]
+    assert mapped.sources["username"] == "clerk_id"
     # What a profile says, only the application knows.
     assert mapping.companions == ()
     assert "accounts_profile" in mapped.decisions
