@@ -7,7 +7,7 @@ import sys
 import typer
 
 from clerksync.observability import logger
-from local.commands import inspect, invoke, rate_limits, seed, serve, sync
+from local.commands import inspect, invoke, link, rate_limits, seed, serve, sync
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 for command in (
     sync.migrate,
+    link.link,
     sync.sync,
     sync.cleanup,
     sync.sync_user,

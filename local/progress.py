@@ -20,6 +20,8 @@ from clerksync.schema.new_tables import REVOKED
 _LABELS = {
     "emails": "looking at users",
     "fetch": "reading Clerk",
+    "link": "linking rows",
+    "match": "matching users",
     "seed": "making users",
     "sweep": "proving orphans",
 }
