@@ -36,6 +36,7 @@ _COUNTED = (
     "failed",
     "companions_failed",
     "email_conflicts",
+    "held_back",
     "orphans_found",
     "deleted",
     "deletions_blocked",

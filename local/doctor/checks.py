@@ -7,6 +7,7 @@ from local.doctor import (
     clerk,
     database,
     foreign_keys,
+    links,
     privileges,
     settings,
     tables,
@@ -39,6 +40,7 @@ CHECKS: Final = (
     Check("table", tables.fit, _TABLES),
     Check("foreign keys", foreign_keys.foreign_keys, ("server", *_TABLES)),
     Check("emails in table", tables.emails, _TABLES),
+    Check("links", links.links, ("schema", *_TABLES)),
     Check("owner", tables.owner, ("secret key", "schema")),
     Check("last run", tables.last_run, ("schema",)),
 )

@@ -21,14 +21,11 @@ class BatchWriter:
         database: Database,
         path: WritePath,
         flags: Sequence[Any],
-        *,
-        dry_run: bool,
     ) -> None:
-        """`flags` are those of the upsert. A dry run writes nothing."""
+        """`flags` are those of the upsert."""
         self._database = database
         self._path = path
         self._flags = flags
-        self._dry_run = dry_run
 
     def write(self, rows: list[StagedRow]) -> Outcome:
         """Apply rows, one for each user, sorted by ID. Rows that the table refuses are
@@ -70,12 +67,7 @@ class BatchWriter:
     def _call(self, function: Function, rows: list[StagedRow]) -> tuple[Any, ...]:
         return self._database.run(
             lambda connection: call_staged(
-                connection,
-                self._path,
-                function,
-                rows,
-                self._flags,
-                dry_run=self._dry_run,
+                connection, self._path, function, rows, self._flags
             )
         )
 
