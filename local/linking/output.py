@@ -9,7 +9,7 @@ from rich.console import Console
 from local.linking.linker import LINK, Found, Row
 
 _HEADINGS: Final = {
-    "link": "can be linked",
+    "link": "match one user each",
     "ambiguous": "are ambiguous and stay as they are",
     "no_match": "have no match",
 }

@@ -1,7 +1,13 @@
 """clerksync link: which rows it links, and which it leaves to a person."""
 
+from contextlib import closing
+
 import pytest
 
+from clerksync.bulk.job import ignore
+from clerksync.postgres.database import Database
+from clerksync.settings.environment import Settings
+from local.linking.linker import Linker
 from tests.integration.local.linking.conftest import Application
 
 pytestmark = pytest.mark.alters_schema
@@ -39,7 +45,7 @@ def test_without_yes_nothing_is_written(application: Application) -> None:
     noor = application.sign_up("noor@example.com")
     application.insert("noor@example.com")
     text = application.run("link")
-    assert "1 rows can be linked.\n" in text
+    assert "1 rows match one user each.\n" in text
     assert f"row 1  {noor}\n" in text
     assert "Nothing was written. To link these rows: clerksync link --yes." in text
     assert "noor@example.com" not in text
@@ -154,6 +160,28 @@ def test_a_row_that_the_table_refuses_costs_that_row_only(
     text = application.run("link", "--yes", code=1)
     assert "Linked 1 rows." in text
     assert "failed: row 1: SQLSTATE 23514 (members.closed)\n" in text
+    assert application.keys() == [None, mira]
+
+
+def test_a_row_that_was_changed_meanwhile_is_left(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the write, its email became another one."""
+    application.sign_up("noor@example.com")
+    mira = application.sign_up("mira@example.com")
+    application.insert("noor@example.com", "mira@example.com")
+    for name, value in application.settings.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    with (
+        closing(Database.from_settings(settings)) as database,
+        Linker.found(settings, database, ignore) as (linker, seen),
+    ):
+        application.connection.execute(
+            "UPDATE members SET email = 'other@example.com' WHERE id = 1"
+        )
+        linker.link(seen)
+    assert (seen.linked, seen.changed, seen.failures) == (1, 1, [])
     assert application.keys() == [None, mira]
 
 
