@@ -68,6 +68,7 @@ _RUNS: LiteralString = """
            coalesce((report ->> 'created')::bigint, 0) AS created,
            coalesce((report ->> 'updated')::bigint, 0) AS updated,
            coalesce((report ->> 'deleted')::bigint, 0) AS deleted,
+           coalesce((report ->> 'held_back')::bigint, 0) AS held_back,
            coalesce((report ->> 'failed')::bigint, 0)
            + coalesce((report ->> 'deletions_blocked')::bigint, 0) AS failed
     FROM {runs}
@@ -102,6 +103,8 @@ class RunShown:
     created: int
     updated: int
     deleted: int
+    held_back: int
+    """Users whose email an unmanaged row holds."""
     failed: int
     """Users that could not be written or deleted."""
 
@@ -131,7 +134,8 @@ class Status:
     clerk_error: str | None = None
     """Why Clerk could not be asked."""
     drift: int | None = None
-    """Users that are missing in the table; below zero, of whom it has too many."""
+    """Users that are missing in the table, or there without an email that an unmanaged
+    row holds; below zero, of whom it has too many."""
 
     def as_json(self) -> dict[str, Any]:
         """With all that programs need: times in ISO 8601, lengths in seconds."""
@@ -159,8 +163,14 @@ def look(settings: Settings, database: Database) -> Status:
         # A user whose email another row holds has no row, and should have one.
         skipped = (n for why, n in status.skipped.items() if why != _EMAIL_TAKEN)
         expected = status.clerk_users - sum(skipped)
-        status.drift = expected - status.users
+        status.drift = expected - status.users + _without_email(status)
     return status
+
+
+def _without_email(status: Status) -> int:
+    """Users who have a row, but whose email an unmanaged row holds."""
+    held_back = status.last_full_run.held_back if status.last_full_run else 0
+    return max(0, held_back - status.skipped.get(_EMAIL_TAKEN, 0))
 
 
 def _in_database(connection: psycopg.Connection, settings: Settings) -> Status:

@@ -59,7 +59,9 @@ def show_linked(console: Console, found: Found, *, written: bool) -> None:
             f" {found.changed:,} rows were changed meanwhile and stay as they are: run "
             "clerksync link again."
         )
-    _say(console, f"{text} Next: clerksync sync, which updates the linked rows.")
+    if found.linked:
+        text += " Next: clerksync sync, which updates the linked rows."
+    _say(console, text)
     for failure in found.failures:
         _say(console, f"failed: {failure}")
 
