@@ -48,8 +48,12 @@ class Application:
         self.connection.execute(
             create + email + ", first text, gone_at timestamptz, notes text)"
         )
-        (self.folder / "members.toml").write_text(MAPPING)
-        self.settings["CLERKSYNC_MAPPING"] = str(self.folder / "members.toml")
+        always = "NOT NULL" in email
+        mapping = MAPPING if always else MAPPING.replace("email_not_null = true\n", "")
+        # Read once per process, by its name.
+        file = self.folder / f"members-{'always' if always else 'nullable'}.toml"
+        file.write_text(mapping)
+        self.settings["CLERKSYNC_MAPPING"] = str(file)
         self.run("migrate")
 
     def run(self, *arguments: str, code: int = 0) -> str:
