@@ -10,6 +10,7 @@ from clerksync.observability import logger
 from local.commands import (
     inspect,
     invoke,
+    link,
     map_table,
     migrate,
     rate_limits,
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (
     migrate.migrate,
+    link.link,
     sync.sync,
     sync.cleanup,
     sync.sync_user,

@@ -22,6 +22,8 @@ from clerksync.schema.new_tables import REVOKED
 _LABELS = {
     "emails": "looking at users",
     "fetch": "reading Clerk",
+    "link": "linking rows",
+    "match": "matching users",
     "seed": "making users",
     "sweep": "proving orphans",
 }
@@ -36,6 +38,7 @@ _COUNTED = (
     "failed",
     "companions_failed",
     "email_conflicts",
+    "held_back",
     "orphans_found",
     "deleted",
     "deletions_blocked",

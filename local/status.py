@@ -34,11 +34,14 @@ _TABLE: LiteralString = """
     SELECT count(*) FILTER (WHERE is_clerks AND is_live) AS users,
            count(*) FILTER (WHERE is_clerks AND NOT is_live) AS soft_deleted,
            count(*) FILTER (WHERE NOT is_clerks) AS other_keys,
+           count(*) FILTER (WHERE has_no_key AND has_email) AS unlinked,
            count(*) FILTER (WHERE is_clerks AND is_live AND version IS NULL)
                AS never_synced
     FROM (
         SELECT coalesce(u.{key}::text ~ {clerk_id}, false) AS is_clerks,
                {live} AS is_live,
+               coalesce(u.{key}::text, '') = '' AS has_no_key,
+               u.{email} IS NOT NULL AS has_email,
                s.clerk_updated_at AS version
         FROM {users} AS u
         LEFT JOIN {sync_state} AS s ON s.clerk_id = u.{key}::text
@@ -65,6 +68,7 @@ _RUNS: LiteralString = """
            coalesce((report ->> 'created')::bigint, 0) AS created,
            coalesce((report ->> 'updated')::bigint, 0) AS updated,
            coalesce((report ->> 'deleted')::bigint, 0) AS deleted,
+           coalesce((report ->> 'held_back')::bigint, 0) AS held_back,
            coalesce((report ->> 'failed')::bigint, 0)
            + coalesce((report ->> 'deletions_blocked')::bigint, 0) AS failed
     FROM {runs}
@@ -72,6 +76,7 @@ _RUNS: LiteralString = """
     ORDER BY started_at DESC
     LIMIT {limit}
 """
+_EMAIL_TAKEN: Final = "email taken"
 _ONE_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LAST: Final = (sql.SQL("true"), 8)
 _LAST_FULL: Final = (
@@ -98,6 +103,8 @@ class RunShown:
     created: int
     updated: int
     deleted: int
+    held_back: int
+    """Users whose email an unmanaged row holds."""
     failed: int
     """Users that could not be written or deleted."""
 
@@ -114,6 +121,8 @@ class Status:
     soft_deleted: int
     other_keys: int
     """Rows whose key is no Clerk id: the application's own."""
+    unlinked: int
+    """Of them, rows with an email and an empty key: `clerksync link` may link them."""
     never_synced: int
     """Rows with a Clerk id that no door has written."""
     tombstones: int
@@ -125,7 +134,8 @@ class Status:
     clerk_error: str | None = None
     """Why Clerk could not be asked."""
     drift: int | None = None
-    """Users that are missing in the table; below zero, of whom it has too many."""
+    """Users that are missing in the table, or there without an email that an unmanaged
+    row holds; below zero, of whom it has too many."""
 
     def as_json(self) -> dict[str, Any]:
         """With all that programs need: times in ISO 8601, lengths in seconds."""
@@ -150,9 +160,17 @@ def look(settings: Settings, database: Database) -> Status:
     except (ClerkRequestError, ClerkUnavailableError, MissingSettingError) as error:
         status.clerk_error = str(error)
     else:
-        expected = status.clerk_users - sum(status.skipped.values())
-        status.drift = expected - status.users
+        # A user whose email another row holds has no row, and should have one.
+        skipped = (n for why, n in status.skipped.items() if why != _EMAIL_TAKEN)
+        expected = status.clerk_users - sum(skipped)
+        status.drift = expected - status.users + _without_email(status)
     return status
+
+
+def _without_email(status: Status) -> int:
+    """Users who have a row, but whose email an unmanaged row holds."""
+    held_back = status.last_full_run.held_back if status.last_full_run else 0
+    return max(0, held_back - status.skipped.get(_EMAIL_TAKEN, 0))
 
 
 def _in_database(connection: psycopg.Connection, settings: Settings) -> Status:
@@ -203,7 +221,10 @@ def _counts(status: Status) -> Table:
     )
     table.add_row("users in the table", f"{status.users:,}")
     for reason, users in status.skipped.items():
-        table.add_row("skipped", f"{users:,}", f"{reason}: they get no row")
+        until = "until that row is linked" if reason == _EMAIL_TAKEN else ""
+        table.add_row(
+            "skipped", f"{users:,}", f"{reason}: they get no row {until}".strip()
+        )
     if status.drift is not None:
         too_many = "more than at Clerk" if status.drift < 0 else ""
         missing = "missing in the table" if status.drift > 0 else ""
@@ -244,6 +265,11 @@ def _run_table(runs: list[RunShown]) -> Table:
 
 
 def _notes(status: Status) -> Iterator[str]:
+    if status.unlinked:
+        yield (
+            f"{status.unlinked:,} rows have an email and no Clerk ID: run clerksync "
+            "link to see whose they are."
+        )
     if status.last_full_run is None:
         yield "No full run has been completed yet: run clerksync sync."
     else:

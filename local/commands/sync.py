@@ -3,7 +3,9 @@
 import json
 import math
 import time
+from contextlib import ExitStack
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +23,7 @@ from local.commands.context import (
     stack,
 )
 from local.commands.rate_limits import check_tier, set_tier
+from local.dry_run import Changes, show_changes
 from local.progress import show_report, shown_progress
 
 DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
@@ -49,6 +52,15 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")
 ]
 
+OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Of a dry run: write every change to this file, a JSON object a line.",
+    ),
+]
+
 
 class Mode(StrEnum):
     full = "full"
@@ -63,10 +75,11 @@ def sync(
     force: Force = False,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
+    out_file: OutFile = None,
 ) -> None:
     """Make the table equal to Clerk, and delete who is gone."""
     request = BulkSyncRequest(mode=mode.value, dry_run=dry_run, force=force)
-    _bulk(request, as_json=as_json, time_limit=time_limit)
+    _bulk(request, as_json=as_json, time_limit=time_limit, out_file=out_file)
 
 
 def cleanup(
@@ -75,10 +88,11 @@ def cleanup(
     force: Force = False,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
+    out_file: OutFile = None,
 ) -> None:
     """Only delete who is gone from Clerk."""
     request = BulkSyncRequest(mode="cleanup", dry_run=dry_run, force=force)
-    _bulk(request, as_json=as_json, time_limit=time_limit)
+    _bulk(request, as_json=as_json, time_limit=time_limit, out_file=out_file)
 
 
 def sync_user(
@@ -105,18 +119,30 @@ def _bulk(
     as_json: bool,
     time_limit: float | None = None,
     tier: str | None = None,
+    out_file: Path | None = None,
 ) -> None:
+    if out_file is not None and not request.dry_run:
+        raise typer.BadParameter("--out is for a dry run: add --dry-run")
     deadline = time.monotonic() + (time_limit or math.inf)
-    with stack() as settings, database(settings) as opened:
+    with ExitStack() as opened_here:
+        settings = opened_here.enter_context(stack())
+        opened = opened_here.enter_context(database(settings))
+        changes = opened_here.enter_context(Changes.collected(out_file))
         if tier is not None:
             check_tier(opened, settings, tier)
         with shown_progress(err if as_json else out) as progress:
             clerk = clerk_client(settings, BULK)
-            sync = BulkSync(settings, opened, clerk, progress)
+            sync = BulkSync(settings, opened, clerk, progress, changes.add)
             report = sync.run(request, deadline=deadline)
-        if as_json:
+        if as_json and request.dry_run:
+            for part in changes.json_parts(report.as_json()):
+                print(part, end="")
+            print()
+        elif as_json:
             print(json.dumps(report.as_json()))
         else:
+            if request.dry_run:
+                show_changes(out, changes)
             show_report(out, report)
         if report.status != "completed":
             raise typer.Exit(1)

@@ -8,6 +8,7 @@ from local.doctor import (
     coexistence,
     database,
     foreign_keys,
+    links,
     privileges,
     settings,
     tables,
@@ -41,6 +42,7 @@ CHECKS: Final = (
     Check("table", tables.fit, _TABLES),
     Check("foreign keys", foreign_keys.foreign_keys, ("server", *_TABLES)),
     Check("emails in table", tables.emails, _TABLES),
+    Check("links", links.links, ("schema", *_TABLES)),
     Check("owner", tables.owner, ("secret key", "schema")),
     Check("last run", tables.last_run, ("schema",)),
 )

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cached_property
 from typing import Any, Final, LiteralString, Self
 
+import psycopg
 from psycopg import sql
 
 from clerksync.clerk.api import Instance
@@ -129,3 +130,18 @@ class Subject:
         """The same for what always gives one row."""
         (row,) = self.rows(query, parameters)
         return row
+
+    def row_within(
+        self, at_most: LiteralString, query: LiteralString
+    ) -> tuple[Any, ...]:
+        """The same for a query that may take long. Raises QueryCanceled."""
+        composed = sql.SQL(query).format(**self.names)
+        limit = sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(at_most))
+
+        def work(connection: psycopg.Connection) -> tuple[Any, ...]:
+            with connection.transaction():
+                connection.execute(limit)
+                (row,) = connection.execute(composed).fetchall()
+                return row
+
+        return self.database.run(work)

@@ -139,14 +139,14 @@ OTHERS: Final = (
     _mutant(
         "a dry run commits",
         (
-            f"{LAYER}/write/staging.py",
-            "force_rollback=dry_run",
-            "force_rollback=False",
+            f"{LAYER}/write/user_table.py",
+            "if dry_run:",
+            "if False:",
         ),
     ),
     _mutant(
         "a dry run deletes",
-        (SWEEP, "if not dry_run:", "if True:"),
+        (SWEEP, "if dry_run:", "if False:"),
     ),
     _mutant(
         "200 before anything is written",

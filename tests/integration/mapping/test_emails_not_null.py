@@ -179,7 +179,7 @@ def test_a_clerk_that_cannot_be_asked_leaves_all_as_it_is(
     application.assert_equals_clerk()
 
 
-def test_a_dry_run_asks_and_writes_nothing(application: Application) -> None:
+def test_a_dry_run_writes_nothing(application: Application) -> None:
     """A swap and an address of somebody who is gone."""
     clerk = application.clerk
     users = [application.sign_up(f"user{n}@example.com") for n in range(12)]

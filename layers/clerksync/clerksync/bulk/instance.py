@@ -23,12 +23,17 @@ def accept_instance(job: Job, run: Run) -> KeyOwner:
     From then on its rate limit is kept, and the ledger knows the instance. Raises
     RefusedError for a different one, unless the run is forced.
     """
+    instance = owner_of_key(job)
+    if not job.request.dry_run:
+        job.setup.ledger.accept_instance(run, instance.id)
+    return instance
+
+
+def owner_of_key(job: Job) -> KeyOwner:
+    """Return the same, and leave the ledger as it is."""
     instance = _ask_instance(job)
-    ledger = job.setup.ledger
-    owners = {job.setup.only_instance, ledger.accepted_instance()}
+    owners = {job.setup.only_instance, job.setup.ledger.accepted_instance()}
     if owners <= {None, instance.id} or job.request.force:
-        if not job.request.dry_run:
-            ledger.accept_instance(run, instance.id)
         return instance
     others = " or ".join(sorted(o for o in owners if o not in {None, instance.id}))
     raise RefusedError(

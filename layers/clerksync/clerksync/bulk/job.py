@@ -18,10 +18,13 @@ from clerksync.errors import (
 )
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.write.outcome import Change, Outcome
 from clerksync.write.user_table import UserTable
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase (fetch, sweep), how many are done, and how many there are."""
+OnChange = Callable[[Change], None]
+"""Called by a dry run with each change that a real run would make."""
 
 # What may end a run early, with everything that was fetched before still good.
 CLERK_ERRORS: Final = (
@@ -38,6 +41,10 @@ def ignore(_phase: str, _done: int, _total: int) -> None:
     """Progress that nobody looks at."""
 
 
+def ignore_change(_change: Change) -> None:
+    """A change that nobody looks at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What all runs of a function have in common."""
@@ -51,10 +58,15 @@ class Setup:
     rate_limit: int | None
     """Requests in 10 seconds; None: by the kind of instance."""
     progress: Progress
+    on_change: OnChange = ignore_change
 
     @classmethod
     def of(
-        cls, settings: Settings, database: Database, progress: Progress = ignore
+        cls,
+        settings: Settings,
+        database: Database,
+        progress: Progress = ignore,
+        on_change: OnChange = ignore_change,
     ) -> Self:
         """Raises InvalidSettingError here, not in the middle of a run."""
         return cls(
@@ -66,6 +78,7 @@ class Setup:
             workers=settings.workers,
             rate_limit=settings.clerk_rate_limit,
             progress=progress,
+            on_change=on_change,
         )
 
 
@@ -85,3 +98,8 @@ class Job:
     def of(cls, setup: Setup, clerk: ClerkApi, request: BulkSyncRequest) -> Self:
         users = setup.users.asking(clerk.users_by_id)
         return cls(setup, clerk, users, request, time.monotonic())
+
+    def note(self, outcome: Outcome) -> None:
+        """Hand on the changes that a dry run has found."""
+        for change in outcome.changes:
+            self.setup.on_change(change)

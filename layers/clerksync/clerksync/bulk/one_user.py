@@ -3,6 +3,7 @@
 from clerksync.bulk.job import Job
 from clerksync.bulk.orphan_sweep import delete_orphans
 from clerksync.bulk.report import Counts
+from clerksync.write.outcome import Change
 
 
 def sync_one_user(job: Job, clerk_id: str) -> Counts:
@@ -16,6 +17,7 @@ def sync_one_user(job: Job, clerk_id: str) -> Counts:
         outcome = job.users.upsert_many(
             [user], confirmed_at=confirmed_at, dry_run=job.request.dry_run
         )
+        job.note(outcome)
         counts = Counts.of(outcome)
         counts.fetched += 1
         counts.skipped += len(outcome.tombstoned)
@@ -24,4 +26,6 @@ def sync_one_user(job: Job, clerk_id: str) -> Counts:
     if not job.request.dry_run:
         # A webhook may have written the user since Clerk was asked.
         counts.add(delete_orphans(job, [clerk_id], unless_synced_since=confirmed_at))
+    elif counts.orphans_found:
+        job.setup.on_change(Change("deleted", clerk_id))
     return counts

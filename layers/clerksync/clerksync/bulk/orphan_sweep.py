@@ -16,6 +16,7 @@ from clerksync.errors import RefusedError
 from clerksync.observability import describe, logger
 from clerksync.write.asking import ask_for_all
 from clerksync.write.companions import restore_companions
+from clerksync.write.outcome import Change
 from clerksync.write.refused_row import concerns_statement, obstacle
 from clerksync.write.user_table import UserTable
 
@@ -178,12 +179,16 @@ def _sweep_batch(job: Job, run: Run, batch: Sequence[str]) -> Counts:
     orphans = sorted(set(batch) - {user.id for user in known} - unreadable)
     dry_run = job.request.dry_run
     missed = job.users.upsert_many(known, confirmed_at=confirmed_at, dry_run=dry_run)
+    job.note(missed)
     counts = Counts.of(missed)
     counts.fetched += len(known) + len(unreadable)
     counts.failed += len(unreadable)
     counts.skipped += len(missed.tombstoned)
     counts.orphans_found, counts.prove_ms = len(orphans), prove_ms
-    if not dry_run:
+    if dry_run:
+        for clerk_id in orphans:
+            job.setup.on_change(Change("deleted", clerk_id))
+    else:
         since = run.walk_began_at
         counts.add(delete_orphans(job, orphans, unless_synced_since=since))
     return counts

@@ -30,6 +30,8 @@ class Counts:
     companions_failed: int = 0
     """Rows beside users, in other tables, that could not be made."""
     email_conflicts: int = 0
+    held_back: int = 0
+    """Users whose email belongs to an unmanaged row, which keeps it."""
     orphans_found: int = 0
     requests: int = 0
     windows: int = 0
@@ -56,6 +58,7 @@ class Counts:
             failed=len(outcome.failed),
             failures=outcome.failures[:_FAILURES_NAMED],
             email_conflicts=outcome.email_conflicts,
+            held_back=outcome.held_back,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -134,9 +137,15 @@ class Report(Counts):
                 f"{self.companions_failed} users lack a row in a companion table that "
                 "refused it: failures names them.",
             )
-        if self.email_conflicts and email_not_null:
+        if self.held_back:
             self.explain(
-                f"{self.email_conflicts} users are without their email, or without "
+                f"{self.held_back} users are held back: a row without their Clerk ID "
+                "has their email. Run clerksync link, which shows whose these rows are."
+            )
+        conflicts = self.email_conflicts - self.held_back
+        if conflicts > 0 and email_not_null:
+            self.explain(
+                f"{conflicts} users are without their email, or without "
                 "a row, because another row holds the email: see the log."
             )
 

@@ -12,7 +12,14 @@ from datetime import timedelta
 from typing import Final
 
 from clerksync.bulk.instance import accept_instance
-from clerksync.bulk.job import Job, Progress, Setup, ignore
+from clerksync.bulk.job import (
+    Job,
+    OnChange,
+    Progress,
+    Setup,
+    ignore,
+    ignore_change,
+)
 from clerksync.bulk.one_user import sync_one_user
 from clerksync.bulk.orphan_sweep import sweep
 from clerksync.bulk.plan_or_resume import plan_walk
@@ -44,8 +51,9 @@ class BulkSync:
         database: Database,
         clerk: ClerkApi,
         progress: Progress = ignore,
+        on_change: OnChange = ignore_change,
     ) -> None:
-        self._setup = Setup.of(settings, database, progress)
+        self._setup = Setup.of(settings, database, progress, on_change)
         self._clerk = clerk
 
     def run(self, request: BulkSyncRequest, *, deadline: float = math.inf) -> Report:

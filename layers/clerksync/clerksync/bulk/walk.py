@@ -53,6 +53,7 @@ def _write(job: Job, run: Run, batch: list[Fetched]) -> Iterator[Counts]:
     for page in batch:
         prepared.add(page.prepared)
     outcome = job.users.upsert_prepared(prepared, dry_run=job.request.dry_run)
+    job.note(outcome)
     counts = Counts.of(outcome)
     counts.fetched += sum(page.size for page in batch)
     if job.request.mode != "cleanup":
@@ -79,6 +80,7 @@ def _confirm(job: Job, clerk_ids: list[str]) -> Counts:
     outcome = job.users.upsert_many(
         known, confirmed_at=confirmed_at, dry_run=job.request.dry_run
     )
+    job.note(outcome)
     counts = Counts.of(outcome)
     counts.failed += len(unreadable)
     counts.skipped += len(clerk_ids) - len(known) - len(unreadable)

@@ -25,14 +25,12 @@ class BatchWriter:
         path: WritePath,
         flags: Sequence[Any],
         *,
-        dry_run: bool,
         too_long: TooLong,
     ) -> None:
-        """`flags` are those of the upsert. A dry run writes nothing."""
+        """`flags` are those of the upsert."""
         self._database = database
         self._path = path
         self._flags = flags
-        self._dry_run = dry_run
         self._too_long = too_long
 
     def write(self, rows: list[StagedRow]) -> Outcome:
@@ -84,11 +82,6 @@ class BatchWriter:
     def _call(self, function: Function, rows: list[StagedRow]) -> tuple[Any, ...]:
         return self._database.run(
             lambda connection: call_staged(
-                connection,
-                self._path,
-                function,
-                rows,
-                self._flags,
-                dry_run=self._dry_run,
+                connection, self._path, function, rows, self._flags
             )
         )

@@ -1,7 +1,16 @@
 """What becomes of users that are handed to the write path."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Literal, NamedTuple, Self
+
+
+class Change(NamedTuple):
+    """What a dry run would do with one user."""
+
+    action: Literal["created", "updated", "deleted", "held_back"]
+    clerk_id: str
+    columns: tuple[str, ...] = ()
+    """Of an update: the columns that would change."""
 
 
 @dataclass(slots=True)
@@ -30,6 +39,10 @@ class Outcome:
     """Of `failed`: each ID with the reason, in words."""
     deleted: int = 0
     """Holders whom Clerk did not know."""
+    held_back: int = 0
+    """Users whose email an unmanaged row holds, whatever became of them."""
+    changes: list[Change] = field(default_factory=list, compare=False)
+    """Of a dry run."""
     asked: int = 0
     """Users, besides those handed over, that were fetched from Clerk and written."""
 

@@ -79,6 +79,8 @@ class WritePath:
     delete_users: Function
     create_staging: sql.Composed
     copy_staging: sql.Composed
+    staged: sql.Composed
+    """The staged users as the upsert reads them: a subquery."""
 
     @property
     def functions(self) -> tuple[Function, ...]:
@@ -174,6 +176,7 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             " ON COMMIT DROP"
         ).format(_declared(incoming)),
         copy_staging=sql.SQL("COPY {} ({}) FROM STDIN").format(_STAGING, columns),
+        staged=sql.SQL("(SELECT {} FROM {})").format(_read(incoming), _STAGING),
     )
 
 

@@ -18,18 +18,23 @@ def call_staged(
     function: Function,
     rows: Sequence[StagedRow],
     flags: Sequence[Any],
-    *,
-    dry_run: bool,
 ) -> tuple[Any, ...]:
     """Stage rows, one for each user, and return what the function says of them. One
-    transaction, which a dry run rolls back."""
-    with connection.transaction(force_rollback=dry_run):
-        connection.execute(path.create_staging)
-        with connection.cursor().copy(path.copy_staging) as copy:
-            for at in range(0, len(rows), _LINES_AT_ONCE):
-                part = rows[at : at + _LINES_AT_ONCE]
-                copy.write("".join([f"{line}\n" for _, _, line in part]))
+    transaction."""
+    with connection.transaction():
+        stage(connection, path, rows)
         return one_row(connection, function.call, flags)
+
+
+def stage(
+    connection: psycopg.Connection, path: WritePath, rows: Sequence[StagedRow]
+) -> None:
+    """Put rows into the staging table, which goes with the transaction."""
+    connection.execute(path.create_staging)
+    with connection.cursor().copy(path.copy_staging) as copy:
+        for at in range(0, len(rows), _LINES_AT_ONCE):
+            part = rows[at : at + _LINES_AT_ONCE]
+            copy.write("".join([f"{line}\n" for _, _, line in part]))
 
 
 def one_row(

@@ -29,6 +29,7 @@ from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import reassign_emails
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
+from clerksync.write.preview import Preview
 from clerksync.write.refused_row import (
     SWALLOWED,
     Refusal,
@@ -76,6 +77,7 @@ class UserTable:
             tier_metadata_key is not None,
             default_tier,
         ]
+        self._preview = self._new_preview()
         self._deletion = "soft" if soft_delete else mapping.deletion
 
     @classmethod
@@ -97,6 +99,7 @@ class UserTable:
         """The same table, with another way to ask Clerk."""
         users = copy.copy(self)
         users._ask = ask  # noqa: SLF001 - of this very class
+        users._preview = self._new_preview()  # noqa: SLF001 - as above
         return users
 
     def clock(self) -> datetime:
@@ -146,7 +149,8 @@ class UserTable:
         """Apply users in one transaction; of several versions of one, the newest.
 
         Users that the table refuses end in `failed`, and the others are applied. A
-        dry run finds out what would happen and changes nothing.
+        dry run finds out what would happen and changes nothing. It only reads, so it
+        does not foresee which rows a constraint or trigger would refuse.
         """
         newest: dict[str, StagedRow] = {row[0]: row for row in prepared.rows}
         if len(newest) < len(prepared.rows):
@@ -158,10 +162,14 @@ class UserTable:
         )
         if newest:
             rows = sorted(newest.values())
-            outcome.add(self._write_batch(rows, dry_run=dry_run))
+            if dry_run:
+                outcome.add(self._preview.outcome(rows))
+                return outcome
+            outcome.add(self._write_batch(rows))
             if outcome.blocked:
-                self._reassign_emails(rows, outcome, dry_run=dry_run)
+                self._reassign_emails(rows, outcome)
             self._name_losers(outcome)
+            outcome.held_back += self._preview.held_back(rows)
         return outcome
 
     def upsert_many(
@@ -218,11 +226,9 @@ class UserTable:
         row = self._database.run(work)
         return row and {name: _as_read(value) for name, value in row.items()}
 
-    def _reassign_emails(
-        self, rows: Sequence[StagedRow], outcome: Outcome, *, dry_run: bool = False
-    ) -> None:
+    def _reassign_emails(self, rows: Sequence[StagedRow], outcome: Outcome) -> None:
         def write(rows: list[StagedRow], all_asked: bool) -> Outcome:
-            return self._write_batch(rows, dry_run=dry_run, all_asked=all_asked)
+            return self._write_batch(rows, all_asked=all_asked)
 
         def delete(clerk_id: str, since: datetime) -> int:
             return self.delete([clerk_id], unless_synced_since=since)
@@ -234,25 +240,26 @@ class UserTable:
             maker=self.rows,
             clock=self.clock,
             write=write,
-            delete=None if dry_run else delete,
+            delete=delete,
         )
 
     def _write_batch(
-        self, rows: list[StagedRow], *, dry_run: bool, all_asked: bool = False
+        self, rows: list[StagedRow], *, all_asked: bool = False
     ) -> Outcome:
         flags = [*self._flags, all_asked]
-        return BatchWriter(
-            self._database,
-            self._sql,
-            flags,
-            dry_run=dry_run,
-            too_long=self._too_long,
-        ).write(rows)
+        writer = BatchWriter(self._database, self._sql, flags, too_long=self._too_long)
+        return writer.write(rows)
 
     @property
     def _too_long(self) -> TooLong:
         """A new one each time: the columns may have become longer."""
         return TooLong(self._database, self.mapping, self.names["users"])
+
+    def _new_preview(self) -> Preview:
+        require_email = bool(self._flags[0])
+        return Preview(
+            self._database, self.mapping, self.schema, require_email=require_email
+        )
 
     def _name_losers(self, outcome: Outcome) -> None:
         """Not needed if an email may be NULL: the next update of the user fixes it."""

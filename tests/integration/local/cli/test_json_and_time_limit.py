@@ -33,6 +33,7 @@ KEYS = {
     "failures": list,
     "failed": int,
     "email_conflicts": int,
+    "held_back": int,
     "orphans_found": int,
     "requests": int,
     "windows": int,
@@ -49,9 +50,12 @@ KEYS = {
 
 
 def report_on(stdout: str) -> dict[str, Any]:
-    """The one line that there is, an object with every key of the contract."""
+    """The one line that there is, an object with every key of the contract; a dry run
+    has its changes beside them."""
     (line,) = stdout.splitlines()
     report: dict[str, Any] = json.loads(line)
+    if report["dry_run"]:
+        assert isinstance(report.pop("changes"), list)
     assert report.keys() == KEYS.keys()
     assert [n for n, kind in KEYS.items() if not isinstance(report[n], kind)] == []
     return report

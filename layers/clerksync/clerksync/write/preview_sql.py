@@ -1,0 +1,173 @@
+"""What the upsert would do with staged users, as queries that write nothing.
+
+The verdicts are those of `upsert_sql`. Reading consumes no sequence value and fires no
+trigger, so a constraint or trigger that would refuse a row is not foreseen.
+"""
+
+from typing import LiteralString
+
+from psycopg import sql
+
+from clerksync.mapping.table import TableMapping
+from clerksync.write.identifiers import identifiers
+from clerksync.write.mapped_sql import incoming_names
+
+# Another row, or a newer claim among the staged users, has the email.
+_TAKEN: LiteralString = """
+    SELECT i.clerk_id,
+           coalesce(bool_or((h.{key} ~ {clerk_id}) IS NOT TRUE), false) AS is_held,
+           coalesce(bool_or({outranks}), false) AS is_outranked,
+           {displaced} AS displaced
+    FROM incoming AS i
+    JOIN {users} AS h ON h.{email} = i.email AND h.{key} IS DISTINCT FROM i.clerk_id
+    LEFT JOIN {sync_state} AS s ON s.clerk_id = h.{key}
+    LEFT JOIN incoming AS o ON o.clerk_id = h.{key}
+    WHERE o.clerk_id IS NULL OR o.email = i.email
+    GROUP BY i.clerk_id
+"""
+_NOT_TAKEN: LiteralString = """
+    SELECT NULL::text AS clerk_id, false AS is_held, false AS is_outranked,
+           0::bigint AS displaced
+    WHERE false
+"""
+# A staged claim is ranked by a window; this is about the rows of other users.
+_OUTRANKS: LiteralString = """
+    o.clerk_id IS NULL AND (h.{key} ~ {clerk_id}) IS TRUE AND
+    (coalesce(s.clerk_updated_at, '-infinity'), h.{key}::text)
+    > (i.clerk_updated_at, i.clerk_id)
+"""
+_DISPLACED: LiteralString = """
+    count(*) FILTER (WHERE o.clerk_id IS NULL AND h.{key} ~ {clerk_id}
+                           AND NOT ({outranks}))
+"""
+_PREVIEW: LiteralString = """
+    WITH incoming AS MATERIALIZED (SELECT * FROM {incoming} AS i),
+    taken AS ({taken}),
+    ranked AS (
+        SELECT i.*, coalesce(t.is_held, false) AS is_held,
+               coalesce(t.displaced, 0) AS displaced,
+               {is_unique} AND i.email IS NOT NULL AND (
+                   coalesce(t.is_held OR t.is_outranked, false)
+                   OR row_number() OVER (
+                       PARTITION BY i.email
+                       ORDER BY i.clerk_updated_at DESC, i.clerk_id DESC
+                   ) > 1
+               ) AS loses
+        FROM incoming AS i
+        LEFT JOIN taken AS t ON t.clerk_id = i.clerk_id
+    ), judged AS (
+        SELECT i.*, {changed} AS columns,
+               CASE
+                   WHEN s.deleted_at >= coalesce(i.confirmed_at, s.deleted_at)
+                   THEN 'tombstoned'
+                   WHEN s.clerk_updated_at > i.clerk_updated_at THEN 'unchanged'
+                   WHEN u.{key} IS NOT NULL THEN 'present'
+                   WHEN {may_be_created} THEN 'created'
+                   ELSE 'skipped'
+               END AS verdict
+        FROM ranked AS i
+        LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
+        LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
+    )
+    SELECT clerk_id,
+           CASE
+               WHEN verdict <> 'present' THEN verdict
+               WHEN cardinality(columns) > 0 THEN 'updated'
+               ELSE 'unchanged'
+           END,
+           columns, is_held AND verdict <> 'tombstoned',
+           CASE WHEN verdict <> 'tombstoned' THEN loses::int + displaced ELSE 0 END
+    FROM judged
+"""
+_HELD_BACK: LiteralString = """
+    SELECT count(DISTINCT i.clerk_id)
+    FROM {incoming} AS i
+    JOIN {users} AS h ON h.{email} = i.email AND (h.{key} ~ {clerk_id}) IS NOT TRUE
+    LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
+    WHERE s.deleted_at IS NULL
+"""
+_HAS_UNMANAGED: LiteralString = """
+    SELECT EXISTS (
+        SELECT FROM {users} AS u
+        WHERE (u.{key} LIKE 'user^_%' ESCAPE '^') IS NOT TRUE AND u.{email} IS NOT NULL
+    )
+"""
+
+
+def preview_query(
+    mapping: TableMapping, schema: str, incoming: sql.Composable, *, require_email: bool
+) -> sql.Composed:
+    """Return the query of what would become of each staged user: its ID, created,
+    updated, unchanged, skipped or tombstoned, the columns that would change, whether an
+    unmanaged row holds its email, and how many users would be without their email."""
+    names = identifiers(mapping, schema)
+    always = mapping.email_not_null
+    # A holder that may not be without an email is looked up at Clerk by a real run. As
+    # a rule it has a different email by now.
+    outranks: sql.Composable = sql.SQL("false")
+    displaced: sql.Composable = sql.SQL("0::bigint")
+    if not always:
+        outranks = sql.SQL(_OUTRANKS).format(**names)
+        displaced = sql.SQL(_DISPLACED).format(**names, outranks=outranks)
+    taken = sql.SQL(_TAKEN if mapping.email_unique else _NOT_TAKEN)
+    if always:
+        created: LiteralString = "i.email IS NOT NULL AND NOT i.loses"
+    else:
+        created = "i.email IS NOT NULL OR NOT {require_email}"
+    return sql.SQL(_PREVIEW).format(
+        **names,
+        incoming=incoming,
+        taken=taken.format(**names, outranks=outranks, displaced=displaced),
+        is_unique=sql.Literal(mapping.email_unique),
+        changed=_changed(mapping),
+        may_be_created=sql.SQL(created).format(
+            require_email=sql.Literal(require_email)
+        ),
+    )
+
+
+def held_back_query(
+    mapping: TableMapping, schema: str, incoming: sql.Composable
+) -> sql.Composed:
+    """Return the query of how many staged users want an email of an unmanaged row."""
+    names = identifiers(mapping, schema)
+    return sql.SQL(_HELD_BACK).format(**names, incoming=incoming)
+
+
+def has_unmanaged_query(mapping: TableMapping, schema: str) -> sql.Composed:
+    """Return the query of whether any unmanaged row has an email."""
+    return sql.SQL(_HAS_UNMANAGED).format(**identifiers(mapping, schema))
+
+
+def _changed(mapping: TableMapping) -> sql.Composed:
+    """Name the columns in which the row `u` differs from what `i` makes of it."""
+    email: LiteralString = "CASE WHEN NOT i.loses THEN i.email END"
+    if mapping.email_not_null:
+        email = "coalesce(CASE WHEN NOT i.loses THEN i.email END, u.{column})"
+    differs: LiteralString = "u.{column} IS DISTINCT FROM "
+    tests = [
+        (column.name, differs + (email if column.source == "email" else "i.{name}"))
+        for column in mapping.columns
+    ]
+    columns = [column.name for column in mapping.columns]
+    names = dict(zip(columns, incoming_names(mapping), strict=True))
+    if mapping.tier:
+        tier: LiteralString = (
+            "i.tier IS NOT NULL AND u.{column} IS DISTINCT FROM i.tier"
+        )
+        tests.append((mapping.tier, tier))
+    if mapping.deleted_at:
+        tests.append((mapping.deleted_at, "u.{column} IS NOT NULL"))
+    cases = [
+        sql.SQL("CASE WHEN {} THEN {} END").format(
+            sql.SQL(test).format(
+                column=sql.Identifier(column),
+                name=sql.Identifier(names.get(column, column)),
+            ),
+            sql.Literal(column),
+        )
+        for column, test in tests
+    ]
+    return sql.SQL("array_remove(ARRAY[{}]::text[], NULL)").format(
+        sql.SQL(", ").join(cases)
+    )

@@ -1,0 +1,100 @@
+"""How matches are shown: rows by their own id, emails only if they are asked for."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+
+from local.linking.linker import LINK, Found, Row
+
+_HEADINGS: Final = {
+    "link": "match one user each",
+    "ambiguous": "are ambiguous and stay as they are",
+    "no_match": "have no match",
+}
+_REASONS: Final = {
+    "has a row": "The user already has a row: keep one of the two rows.",
+    "several users": "Several users have this email: write the Clerk ID yourself.",
+    "several rows": "Several rows have the email of this user: keep one of them.",
+    "deleted row": "The row is soft-deleted: delete it, or restore it.",
+    "not verified": "The user has not verified this email.",
+    "no email": "The row has no email.",
+    "unknown email": "No Clerk user has this primary email.",
+    LINK: "",
+}
+
+
+def show_found(console: Console, found: Found, *, show_emails: bool) -> None:
+    """Counts, and the first 20 rows of each kind."""
+    total = found.counts.total()
+    _say(console, f"{total:,} rows have no Clerk ID. Clerk has {found.users:,} users.")
+    for kind, heading in _HEADINGS.items():
+        count = found.counts[kind]
+        _say(console, f"\n{count:,} rows {heading}.")
+        rows = found.first.get(kind, [])
+        for row in rows:
+            _say(console, _line(row, show_emails=show_emails))
+        if count > len(rows):
+            _say(console, f"  … and {count - len(rows):,} more: --json lists all.")
+    if found.other_keys:
+        _say(
+            console,
+            f"\n{found.other_keys:,} rows have a key that is not a Clerk ID. link only "
+            "changes rows whose key is empty: to link these, set their key to NULL.",
+        )
+
+
+def show_linked(console: Console, found: Found, *, written: bool) -> None:
+    """What was written, or how to write it, and what to do next."""
+    if not written:
+        next_step = " To link these rows: clerksync link --yes."
+        has_links = found.counts[LINK] > 0
+        text = f"\nNothing was written.{next_step if has_links else ''}"
+        _say(console, text)
+        return
+    text = f"\nLinked {found.linked:,} rows."
+    if found.changed:
+        text += (
+            f" {found.changed:,} rows were changed meanwhile and stay as they are: run "
+            "clerksync link again."
+        )
+    if found.linked:
+        text += " Next: clerksync sync, which updates the linked rows."
+    _say(console, text)
+    for failure in found.failures:
+        _say(console, f"failed: {failure}")
+
+
+def json_parts(found: Found, *, show_emails: bool) -> Iterator[str]:
+    """One JSON object in pieces: the counts, then every row."""
+    counts = {
+        "users": found.users,
+        **{kind: found.counts[kind] for kind in _HEADINGS},
+        "other_keys": found.other_keys,
+        "linked": found.linked,
+        "failures": found.failures,
+    }
+    yield f'{json.dumps(counts)[:-1]}, "rows": ['
+    for number, row in enumerate(found.rows()):
+        shown: dict[str, object] = {
+            "kind": row.kind,
+            "row": row.row_id,
+            "users": row.clerk_ids,
+            "reason": _REASONS[row.verdict] or None,
+        }
+        if show_emails:
+            shown["email"] = row.email
+        yield f"{', ' if number else ''}{json.dumps(shown)}"
+    yield "]}"
+
+
+def _line(row: Row, *, show_emails: bool) -> str:
+    email = f"  {row.email}" if show_emails and row.email else ""
+    users = f"  {', '.join(row.clerk_ids)}" if row.clerk_ids else ""
+    reason = f"  {_REASONS[row.verdict]}" if _REASONS[row.verdict] else ""
+    return f"  row {row.row_id}{email}{users}{reason}"
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
