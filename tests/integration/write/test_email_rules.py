@@ -7,6 +7,7 @@ import pytest
 
 from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
+from clerksync.schema.email_fit import email_rule
 from clerksync.schema.migrate import migrate
 from clerksync.write.user_table import UserTable
 from tests.debian_postgres import debian_postgres, unless_installed
@@ -182,6 +183,26 @@ def test_two_users_swap_their_emails(
     )
     assert (outcome.updated, outcome.email_conflicts) == (2, 0)
     assert emails(connection) == {user_id(1): "b@x.com", user_id(2): "A@x.com"}
+
+
+def test_a_dry_run_and_the_users_held_back_follow_the_same_rule(
+    ignoring_case: UserTable,
+    database: Database,
+    connection: psycopg.Connection,
+) -> None:
+    table = UserTable(database, mapping=ignoring_case.mapping, read_rule=email_rule)
+    connection.execute(
+        "INSERT INTO members VALUES ('legacy-7', 'Eve@Example.com', 'Eve')"
+    )
+    people = [
+        a_user(1, email="eve@example.com"),
+        a_user(2, email="ABE@example.com", updated_at=1_000),
+        a_user(3, email="abe@example.com", updated_at=2_000),
+    ]
+    dry = table.upsert_many(people, dry_run=True)
+    real = table.upsert_many(people)
+    assert (dry.created, dry.email_conflicts, dry.held_back) == (3, 2, 1)
+    assert (real.created, real.email_conflicts, real.held_back) == (3, 2, 1)
 
 
 def test_rows_outside_of_a_partial_index_hold_nothing(

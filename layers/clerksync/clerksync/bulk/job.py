@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+import psycopg
+
 from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run_ledger import RunLedger
 from clerksync.clerk.api import ClerkApi
@@ -16,8 +18,10 @@ from clerksync.errors import (
     OutOfTimeError,
     UnreadableUserError,
 )
+from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.write.email_rule import EmailRule
 from clerksync.write.outcome import Change, Outcome
 from clerksync.write.user_table import UserTable
 
@@ -71,7 +75,7 @@ class Setup:
         """Raises InvalidSettingError here, not in the middle of a run."""
         return cls(
             database=database,
-            users=UserTable.from_settings(database, settings),
+            users=UserTable.from_settings(database, settings, read_rule=_read_rule),
             ledger=RunLedger(database, settings.schema),
             only_instance=settings.instance_id,
             max_orphan_ratio=settings.max_orphan_ratio,
@@ -80,6 +84,15 @@ class Setup:
             progress=progress,
             on_change=on_change,
         )
+
+
+def _read_rule(
+    connection: psycopg.Connection, mapping: TableMapping, schema: str
+) -> EmailRule | None:
+    # Imported here, because few runs need it.
+    from clerksync.schema.email_fit import email_rule  # noqa: PLC0415 - see above
+
+    return email_rule(connection, mapping, schema)
 
 
 @dataclass(frozen=True, slots=True)

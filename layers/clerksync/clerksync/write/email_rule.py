@@ -5,8 +5,10 @@ citext, a collation that ignores case or an exclusion constraint refuse more, an
 partial index refuses less. `schema.email_fit` reads the rule from the catalog.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from clerksync.mapping.table import TableMapping
@@ -34,6 +36,14 @@ class EmailRule(NamedTuple):
     """False: only one row may be without an email."""
     is_column: bool
     """The email itself is compared, as text is: nothing refuses less."""
+
+
+ReadRule = Callable[[psycopg.Connection, TableMapping, str], EmailRule | None]
+"""Reads the rule of a mapping's table, with clerksync's own tables in a schema."""
+
+
+def as_text(*_: object) -> None:
+    """Read no rule: two emails are the same if they are the same text."""
 
 
 def email_parts(

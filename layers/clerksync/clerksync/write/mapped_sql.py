@@ -65,7 +65,7 @@ def parts_of(
         of_type(column.name, value, names["users"]) if column.values else value
         for value, column in zip(incoming, mapping.columns, strict=True)
     ]
-    names |= _tier(mapping, names["users"])
+    names = names | _tier(mapping, names["users"])
     columns = [sql.Identifier(column.name) for column in mapping.columns]
     now = [sql.Identifier(n) for n in (mapping.created_at, mapping.updated_at) if n]
     touched = [sql.Identifier(mapping.updated_at)] if mapping.updated_at else []

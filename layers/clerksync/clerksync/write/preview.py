@@ -9,6 +9,7 @@ from psycopg import sql
 
 from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
+from clerksync.write.email_rule import EmailRule, ReadRule
 from clerksync.write.outcome import Change, Outcome
 from clerksync.write.preview_sql import (
     has_unmanaged_query,
@@ -38,11 +39,13 @@ class Preview:
         schema: str,
         *,
         require_email: bool,
+        read_rule: ReadRule,
     ) -> None:
         self._database = database
         self._mapping = mapping
         self._schema = schema
         self._require_email = require_email
+        self._read_rule = read_rule
         self._has_unmanaged: bool | None = None
 
     @cached_property
@@ -50,11 +53,18 @@ class Preview:
         return build(self._mapping, self._schema)
 
     @cached_property
+    def _rule(self) -> EmailRule | None:
+        return self._database.run(
+            lambda c: self._read_rule(c, self._mapping, self._schema)
+        )
+
+    @cached_property
     def _query(self) -> sql.Composed:
         return preview_query(
             self._mapping,
             self._schema,
             self._path.staged,
+            self._rule,
             require_email=self._require_email,
         )
 
@@ -86,7 +96,9 @@ class Preview:
         """Count the users whose email an unmanaged row holds."""
         if not self._mapping.email_unique or not self._are_unmanaged():
             return 0
-        query = held_back_query(self._mapping, self._schema, self._path.staged)
+        query = held_back_query(
+            self._mapping, self._schema, self._path.staged, self._rule
+        )
         try:
             return int(self._ask(query, rows)[0][0])
         except psycopg.Error as error:

@@ -4,11 +4,14 @@ The verdicts are those of `upsert_sql`. Reading consumes no sequence value and f
 trigger, so a constraint or trigger that would refuse a row is not foreseen.
 """
 
+from dataclasses import replace
 from typing import LiteralString
 
 from psycopg import sql
 
 from clerksync.mapping.table import TableMapping
+from clerksync.write.column_values import compared
+from clerksync.write.email_rule import EmailRule, email_parts, with_compared
 from clerksync.write.identifiers import identifiers
 from clerksync.write.mapped_sql import incoming_names
 
@@ -19,10 +22,11 @@ _TAKEN: LiteralString = """
            coalesce(bool_or({outranks}), false) AS is_outranked,
            {displaced} AS displaced
     FROM incoming AS i
-    JOIN {users} AS h ON h.{email} = i.email AND h.{key} IS DISTINCT FROM i.clerk_id
+    JOIN {holders} AS h
+        ON h.{held} {equals} i.{wanted} AND h.{key} IS DISTINCT FROM i.clerk_id
     LEFT JOIN {sync_state} AS s ON s.clerk_id = h.{key}
     LEFT JOIN incoming AS o ON o.clerk_id = h.{key}
-    WHERE o.clerk_id IS NULL OR o.email = i.email
+    WHERE o.clerk_id IS NULL OR o.{wanted} {equals} i.{wanted}
     GROUP BY i.clerk_id
 """
 _NOT_TAKEN: LiteralString = """
@@ -46,10 +50,10 @@ _PREVIEW: LiteralString = """
     ranked AS (
         SELECT i.*, coalesce(t.is_held, false) AS is_held,
                coalesce(t.displaced, 0) AS displaced,
-               {is_unique} AND i.email IS NOT NULL AND (
+               {is_unique} AND i.{wanted} IS NOT NULL AND (
                    coalesce(t.is_held OR t.is_outranked, false)
                    OR row_number() OVER (
-                       PARTITION BY i.email
+                       PARTITION BY i.{wanted}
                        ORDER BY i.clerk_updated_at DESC, i.clerk_id DESC
                    ) > 1
                ) AS loses
@@ -82,7 +86,8 @@ _PREVIEW: LiteralString = """
 _HELD_BACK: LiteralString = """
     SELECT count(DISTINCT i.clerk_id)
     FROM {incoming} AS i
-    JOIN {users} AS h ON h.{email} = i.email AND (h.{key} ~ {clerk_id}) IS NOT TRUE
+    JOIN {holders} AS h
+        ON h.{held} {equals} i.{wanted} AND (h.{key} ~ {clerk_id}) IS NOT TRUE
     LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
     WHERE s.deleted_at IS NULL
 """
@@ -95,12 +100,20 @@ _HAS_UNMANAGED: LiteralString = """
 
 
 def preview_query(
-    mapping: TableMapping, schema: str, incoming: sql.Composable, *, require_email: bool
+    mapping: TableMapping,
+    schema: str,
+    incoming: sql.Composed,
+    rule: EmailRule | None,
+    *,
+    require_email: bool,
 ) -> sql.Composed:
     """Return the query of what would become of each staged user: its ID, created,
     updated, unchanged, skipped or tombstoned, the columns that would change, whether an
     unmanaged row holds its email, and how many users would be without their email."""
+    if rule and not rule.nulls_distinct:
+        mapping = replace(mapping, email_not_null=True)
     names = identifiers(mapping, schema)
+    names = names | email_parts(names, rule)
     always = mapping.email_not_null
     # A holder that may not be without an email is looked up at Clerk by a real run. As
     # a rule it has a different email by now.
@@ -116,7 +129,7 @@ def preview_query(
         created = "i.email IS NOT NULL OR NOT {require_email}"
     return sql.SQL(_PREVIEW).format(
         **names,
-        incoming=incoming,
+        incoming=with_compared(incoming, mapping, rule),
         taken=taken.format(**names, outranks=outranks, displaced=displaced),
         is_unique=sql.Literal(mapping.email_unique),
         changed=_changed(mapping),
@@ -127,11 +140,15 @@ def preview_query(
 
 
 def held_back_query(
-    mapping: TableMapping, schema: str, incoming: sql.Composable
+    mapping: TableMapping, schema: str, incoming: sql.Composed, rule: EmailRule | None
 ) -> sql.Composed:
     """Return the query of how many staged users want an email of an unmanaged row."""
     names = identifiers(mapping, schema)
-    return sql.SQL(_HELD_BACK).format(**names, incoming=incoming)
+    return sql.SQL(_HELD_BACK).format(
+        **names,
+        **email_parts(names, rule),
+        incoming=with_compared(incoming, mapping, rule),
+    )
 
 
 def has_unmanaged_query(mapping: TableMapping, schema: str) -> sql.Composed:
@@ -143,17 +160,18 @@ def _changed(mapping: TableMapping) -> sql.Composed:
     """Name the columns in which the row `u` differs from what `i` makes of it."""
     email: LiteralString = "CASE WHEN NOT i.loses THEN i.email END"
     if mapping.email_not_null:
-        email = "coalesce(CASE WHEN NOT i.loses THEN i.email END, u.{column})"
-    differs: LiteralString = "u.{column} IS DISTINCT FROM "
+        email = "coalesce(CASE WHEN NOT i.loses THEN i.email END, {old})"
+    differs: LiteralString = "{old} IS DISTINCT FROM "
     tests = [
-        (column.name, differs + (email if column.source == "email" else "i.{name}"))
+        (column.name, differs + (email if column.name == mapping.email else "i.{name}"))
         for column in mapping.columns
     ]
+    old = {column.name: compared(column) for column in mapping.columns}
     columns = [column.name for column in mapping.columns]
     names = dict(zip(columns, incoming_names(mapping), strict=True))
     if mapping.tier:
         tier: LiteralString = (
-            "i.tier IS NOT NULL AND u.{column} IS DISTINCT FROM i.tier"
+            "i.tier IS NOT NULL AND u.{column}::text IS DISTINCT FROM i.tier"
         )
         tests.append((mapping.tier, tier))
     if mapping.deleted_at:
@@ -163,6 +181,7 @@ def _changed(mapping: TableMapping) -> sql.Composed:
             sql.SQL(test).format(
                 column=sql.Identifier(column),
                 name=sql.Identifier(names.get(column, column)),
+                old=old.get(column, sql.SQL("NULL")),
             ),
             sql.Literal(column),
         )

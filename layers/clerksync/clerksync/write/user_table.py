@@ -7,7 +7,8 @@ webhook hands it one user, a bulk run a staged batch.
 import copy
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg import errors, sql
@@ -27,9 +28,9 @@ from clerksync.settings.environment import Settings
 from clerksync.write.asking import Ask
 from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import reassign_emails
+from clerksync.write.email_rule import ReadRule, as_text
 from clerksync.write.identifiers import identifiers
 from clerksync.write.outcome import Outcome
-from clerksync.write.preview import Preview
 from clerksync.write.refused_row import (
     SWALLOWED,
     Refusal,
@@ -40,6 +41,9 @@ from clerksync.write.rows import Prepared, RowMaker, StagedRow
 from clerksync.write.sql_functions import build
 from clerksync.write.staging import one_row
 from clerksync.write.too_long import TOO_LONG, TooLong
+
+if TYPE_CHECKING:
+    from clerksync.write.preview import Preview
 
 _UNSTORABLE = (
     psycopg.DataError,
@@ -60,10 +64,12 @@ class UserTable:
         default_tier: str = "FREE",
         tier_metadata_key: str | None = None,
         soft_delete: bool = False,
+        read_rule: ReadRule = as_text,
     ) -> None:
         """`ask` is needed where no row may be without an email: the holder of one that
         moves on is then looked up at Clerk, and written first. `default_tier` is
-        written as it is."""
+        written as it is. `read_rule` is for dry runs, and for counting who is held
+        back; the write path has the rule of the table since it was installed."""
         self._database = database
         self.mapping = mapping
         self.schema = schema
@@ -77,12 +83,16 @@ class UserTable:
             tier_metadata_key is not None,
             default_tier,
         ]
-        self._preview = self._new_preview()
+        self._read_rule = read_rule
         self._deletion = "soft" if soft_delete else mapping.deletion
 
     @classmethod
     def from_settings(
-        cls, database: Database, settings: Settings, ask: Ask | None = None
+        cls,
+        database: Database,
+        settings: Settings,
+        ask: Ask | None = None,
+        read_rule: ReadRule = as_text,
     ) -> Self:
         return cls(
             database,
@@ -93,13 +103,14 @@ class UserTable:
             default_tier=settings.default_tier,
             tier_metadata_key=settings.tier_metadata_key,
             soft_delete=settings.soft_delete,
+            read_rule=read_rule,
         )
 
     def asking(self, ask: Ask) -> Self:
         """The same table, with another way to ask Clerk."""
         users = copy.copy(self)
         users._ask = ask  # noqa: SLF001 - of this very class
-        users._preview = self._new_preview()  # noqa: SLF001 - as above
+        users.__dict__.pop("_preview", None)  # it is of one run
         return users
 
     def clock(self) -> datetime:
@@ -255,10 +266,16 @@ class UserTable:
         """A new one each time: the columns may have become longer."""
         return TooLong(self._database, self.mapping, self.names["users"])
 
-    def _new_preview(self) -> Preview:
-        require_email = bool(self._flags[0])
+    @cached_property
+    def _preview(self) -> "Preview":
+        from clerksync.write.preview import Preview  # noqa: PLC0415 - of bulk sync only
+
         return Preview(
-            self._database, self.mapping, self.schema, require_email=require_email
+            self._database,
+            self.mapping,
+            self.schema,
+            require_email=bool(self._flags[0]),
+            read_rule=self._read_rule,
         )
 
     def _name_losers(self, outcome: Outcome) -> None:
