@@ -13,7 +13,7 @@ from clerksync.mapping.file import load, parse
 from clerksync.mapping.table import TableMapping
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
-from clerksync.settings.schemas import OWN
+from clerksync.settings.schemas import OWN, placed
 from local.commands.context import database, err, fail, out, read_dotenv, say, stack
 from local.doctor.output import show_findings
 from local.map.catalog import read_table
@@ -117,8 +117,11 @@ def _write(opened: Database, asked_for: str | None, out_file: Path | None) -> No
 
 def _check(settings: Settings, opened: Database, file: Path | None) -> None:
     # A name without a slash would be one of the mappings that come with clerksync.
-    mapping = load(str(file.absolute())) if file else settings.mapping
-    schema = settings.schema
+    mapping, schema = settings.mapping, settings.schema
+    if file:
+        schema = os.environ.get("CLERKSYNC_SCHEMA") or OWN
+        mapping = placed(load(str(file.absolute())), schema)
+        mapping = mapping.with_deletion(soft=settings.soft_delete)
     checked = _read(opened, lambda c: check_mapping(c, mapping, schema))
     for problem in checked.problems:
         say(out, problem)

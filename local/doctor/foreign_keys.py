@@ -38,7 +38,7 @@ _BLOCKING: LiteralString = """
         WHERE c.contype = 'f' AND c.conparentid = 0
     )
     SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid),
-           CASE WHEN confdeltype = 'n' THEN not_null END,
+           confdeltype = 'n', not_null,
            conname, of_table, of_column, to_table, to_column
     FROM judged
     WHERE confdeltype IN ('a', 'r') OR (confdeltype = 'n' AND not_null IS NOT NULL)
@@ -55,23 +55,23 @@ def foreign_keys(subject: Subject) -> Verdicts:
         yield ok("Soft deletion keeps the row, and so every foreign key.")
         return
     found = subject.rows(_BLOCKING, {"table": subject.target})
-    for table, constraint, definition, not_null, *names in found:
+    for table, constraint, definition, sets_null, not_null, *names in found:
         hints = cascade_hints(subject.tools, ForeignKey(*names))
         mend = (
             f"ALTER TABLE {table} DROP CONSTRAINT {constraint}, ADD CONSTRAINT "
             f"{constraint} {cascading(definition)};"
         )
-        if not_null:
+        if sets_null:
             yield warning(
                 f"{table}.{constraint} blocks deletions: ON DELETE SET NULL, and "
                 f"{not_null} is NOT NULL. Mend it: ALTER TABLE {table} ALTER "
                 f"{not_null} DROP NOT NULL; or {mend} {hints}"
             )
         else:
+            keep = "" if not_null else " SET NULL instead of CASCADE keeps those rows."
             yield warning(
                 f"{table}.{constraint} blocks the deletion of a user who has rows "
-                f"there. Mend it: {mend} SET NULL instead of CASCADE keeps those rows. "
-                f"{hints}"
+                f"there. Mend it: {mend}{keep} {hints}"
             )
     if not found:
         yield ok("None blocks the deletion of a user.")

@@ -34,7 +34,9 @@ _HELD_BACK: LiteralString = """
          ORDER BY started_at DESC LIMIT 1)
     )
 """
-_HAS_RUN: LiteralString = "SELECT EXISTS (SELECT FROM {runs} WHERE NOT dry_run)"
+_HAS_RUN: LiteralString = (
+    "SELECT EXISTS (SELECT FROM {runs} WHERE NOT dry_run AND mode <> 'link')"
+)
 
 
 def links(subject: Subject) -> Verdicts:

@@ -50,7 +50,7 @@ _LAST_RUN: LiteralString = """
     SELECT mode, status, report ->> 'reason',
            extract(epoch FROM now() - started_at)::bigint
     FROM {runs}
-    WHERE NOT dry_run AND mode <> 'user'
+    WHERE NOT dry_run AND mode NOT IN ('user', 'link')
     ORDER BY started_at DESC
     LIMIT 1
 """

@@ -98,6 +98,7 @@ class Linker:
         setup = Setup.of(settings, database, progress)
         request = BulkSyncRequest(dry_run=True)
         self._job = Job.of(setup, linking_client(settings).for_run(), request)
+        self._instance = ""
 
     @classmethod
     @contextmanager
@@ -107,7 +108,7 @@ class Linker:
         """Match all rows to users, and write nothing. Raises RefusedError for a key of
         a different instance, or for an incomplete listing."""
         linker = cls(settings, database, progress)
-        owner_of_key(linker._job)
+        linker._instance = owner_of_key(linker._job).id
         with _spool() as users, _spool() as rows:
             expected = spool_users(linker._job, users)
             found = Found(rows)
@@ -116,13 +117,18 @@ class Linker:
 
     def link(self, found: Found) -> None:
         """Write the Clerk ID of every row that one user matches. A row that was changed
-        meanwhile is left as it is."""
+        meanwhile is left as it is. From then on, the table belongs to the instance of
+        the key, as after a first run."""
+        ledger = self._job.setup.ledger
+        run = ledger.begin("link", dry_run=False)
+        ledger.accept_instance(run, self._instance)
         done, total = 0, found.counts[LINK]
         to_link = (row for row in found.rows() if row.verdict == LINK)
         while batch := list(islice(to_link, _BATCH)):
             self._link(batch, found)
             done += len(batch)
             self._job.setup.progress("link", done, total)
+        ledger.finish(run, "completed", {"reason": None, "linked": found.linked})
 
     def _match(
         self,
@@ -170,8 +176,10 @@ class Linker:
             "clerk_ids": [row.clerk_ids[0] for row in rows],
             "emails": [row.email for row in rows],
         }
-        query = match_sql.linking(self._job.users)
-        return len(connection.execute(query, parameters).fetchall())
+        with connection.transaction():
+            connection.execute(match_sql.locking(self._job.users), parameters)
+            query = match_sql.linking(self._job.users)
+            return len(connection.execute(query, parameters).fetchall())
 
 
 def _spool() -> IO[str]:

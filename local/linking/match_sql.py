@@ -17,7 +17,7 @@ _CHUNK: Final = 1 << 16
 
 # The type without its length: no address may be cut off, or refused.
 _COLUMN: LiteralString = """
-    SELECT format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL),
+    SELECT format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, -1),
            n.nspname, c.collname
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
@@ -91,6 +91,15 @@ _MATCHES: LiteralString = """
     LEFT JOIN unverified AS n ON n.part = r.part AND n.place = r.place
     ORDER BY r.part, r.place
 """
+# A deletion claims the user's row in sync_state; whoever links waits for it, or it for
+# us. The rows are made first, so that there is something to lock.
+_LOCK: LiteralString = """
+    INSERT INTO {sync_state} AS s (clerk_id, synced_at)
+    SELECT c.clerk_id, '-infinity'
+    FROM unnest(%(clerk_ids)s::text[]) AS c (clerk_id)
+    ORDER BY c.clerk_id COLLATE "C"
+    ON CONFLICT (clerk_id) DO UPDATE SET synced_at = s.synced_at WHERE false
+"""
 # A row that was changed meanwhile has moved, has another email, or has a key by now.
 _LINK: LiteralString = """
     UPDATE {users} AS u
@@ -101,6 +110,10 @@ _LINK: LiteralString = """
       AND (u.{key} IS NULL OR {empty})
       AND u.{email}::text = m.email
       AND NOT EXISTS (SELECT FROM {users} AS o WHERE o.{key} = m.clerk_id)
+      AND NOT EXISTS (
+          SELECT FROM {sync_state} AS s
+          WHERE s.clerk_id = m.clerk_id AND s.deleted_at IS NOT NULL
+      )
     RETURNING u.{key}
 """
 
@@ -141,6 +154,11 @@ def matches(connection: psycopg.Connection, users: UserTable) -> sql.Composed:
 def linking(users: UserTable) -> sql.Composed:
     """Return the statement that links rows; it returns the Clerk IDs it has written."""
     return sql.SQL(_LINK).format(**_names(users))
+
+
+def locking(users: UserTable) -> sql.Composed:
+    """Return the statement that locks users, so that none is deleted meanwhile."""
+    return sql.SQL(_LOCK).format(**_names(users))
 
 
 def _row_id(connection: psycopg.Connection, users: UserTable) -> sql.Composable:

@@ -23,7 +23,7 @@ _WHOLE: Final = frozenset({"integer", "bigint", "smallint"})
 def key_of(draft: Draft, tools: frozenset[str]) -> None:
     """Add `key`."""
     table = draft.table
-    column = _with_clerk_ids(table) or _by_name(table)
+    column = _by_clerks_name(table) or _with_clerk_ids(table) or _by_name(table)
     if column is None and (id_ := _text_id(table)) and not id_.values.present:
         column = id_
         draft.give_role("key", column.name, "guess: it is the Clerk ID")
@@ -125,8 +125,14 @@ def _with_clerk_ids(table: MapTable) -> MapColumn | None:
     return max(likely, key=_certainty, default=None)
 
 
-def _certainty(column: MapColumn) -> tuple[bool, int]:
-    return column.found.unique_alone, column.values.clerk_ids
+def _certainty(column: MapColumn) -> tuple[bool, bool, int]:
+    is_named_so = "clerk" in plain(column.name)
+    return is_named_so, column.found.unique_alone, column.values.clerk_ids
+
+
+def _by_clerks_name(table: MapTable) -> MapColumn | None:
+    column = _by_name(table)
+    return column if column and "clerk" in plain(column.name) else None
 
 
 def _by_name(table: MapTable) -> MapColumn | None:

@@ -28,7 +28,7 @@ def refusal(text: str) -> str:
 def test_presets_have_names() -> None:
     """As the documentation gives them."""
     assert presets() == ["avatar", "clerk-id", "default", "prisma"]
-    assert load("default") is DEFAULT
+    assert load("default") == DEFAULT
     assert {load(name).name for name in presets()} == set(presets())
 
 

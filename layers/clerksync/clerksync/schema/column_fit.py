@@ -89,7 +89,8 @@ def _not_taken(
     try:
         with connection.transaction():
             typed = of_type(found.name, sql.Literal(value), table)
-            connection.execute(sql.SQL("SELECT {}").format(typed))
+            query = sql.SQL("SELECT ({})::text").format(typed)
+            ((read,),) = connection.execute(query).fetchall()
     except psycopg.Error as error:
         reason = f"does not take {toml(value)}: it is {found.type}"
         if found.labels is None or value in found.labels:
@@ -97,6 +98,10 @@ def _not_taken(
             yield f"{reason} ({error.diag.message_primary})"
         else:
             yield f"{reason}, with the values {', '.join(map(toml, found.labels))}"
+        return
+    if read != value:
+        # Each run would take it for different, and write it again.
+        yield f"takes {toml(value)} and has {toml(read)}: write {toml(read)} in values"
 
 
 def _enum_line(column: Column, labels: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import class_row
 
+from clerksync.mapping.as_toml import DELETED_EMAIL
 from clerksync.mapping.table import TableMapping
 from clerksync.write.email_rule import EmailRule
 from clerksync.write.identifiers import identifiers
@@ -55,8 +56,13 @@ _KEYS: LiteralString = """
     ORDER BY 1, k.n
 """
 _TYPE: LiteralString = """
-    SELECT coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text
-    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+    SELECT format_type(coalesce(nullif(t.typbasetype, 0), t.oid), -1)
+               || coalesce(' COLLATE ' || l.collnamespace::regnamespace::text || '.'
+                           || quote_ident(l.collname), '')
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN pg_collation AS l
+        ON l.oid = a.attcollation AND l.collname <> 'default'
     WHERE a.attrelid = to_regclass(%s) AND a.attname = %s
 """
 _NAMES: LiteralString = """
@@ -67,7 +73,7 @@ _NAMES: LiteralString = """
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
 # Compared as they are; citext is not.
-_TEXTS: Final = ("text", "character varying", "character")
+_TEXTS: Final = ("text", "character varying", "bpchar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +147,21 @@ def email_problems(
             f"is unique in {len(indexes)} ways, by {', '.join(indexes)}: clerksync "
             "reassigns emails by one of them. Drop the others"
         )
-    elif not found.rules[0].nulls_distinct and mapping.deletion == "soft":
+    elif _empties_a_second_row(found.rules[0], mapping):
         yield (
             f"can be NULL in one row only, by {indexes[0]} (NULLS NOT DISTINCT), and a "
-            f"soft deletion empties it: drop {indexes[0]}, and {plain}"
+            f"soft deletion empties it: add to [table]: deleted_email = {DELETED_EMAIL}"
         )
 
 
+def _empties_a_second_row(rule: EmailRule, mapping: TableMapping) -> bool:
+    is_soft = mapping.deletion == "soft" and mapping.deleted_email is None
+    return is_soft and not rule.nulls_distinct
+
+
 def _is_plain(rule: EmailRule) -> bool:
-    texts_as_they_are = rule.type in _TEXTS and rule.is_column
+    type_, _, _ = rule.type.partition(" COLLATE ")
+    texts_as_they_are = type_ in _TEXTS and rule.is_column
     return texts_as_they_are and rule.where is None and rule.nulls_distinct
 
 
@@ -167,7 +179,7 @@ def _read(connection: psycopg.Connection, mapping: TableMapping, schema: str) ->
             return found
         with connection.cursor(row_factory=class_row(_Key)) as cursor:
             keys = cursor.execute(_KEYS, [table]).fetchall()
-        of_email = _OfEmail(connection, table, mapping.email, str(row[0]))
+        of_email = _OfEmail(connection, table, mapping, str(row[0]))
         rules = [of_email.rule(k) for k in keys if k.simple and of_email.alone(k)]
         found.rules = [r for r in rules if not any(_implies(s, r) for s in rules)]
         certain = {r.compared for r in found.rules if r.where is None}
@@ -206,14 +218,19 @@ class _OfEmail:
     """What of a table depends on its emails."""
 
     def __init__(
-        self, connection: psycopg.Connection, table: str, email: str, type_: str
+        self,
+        connection: psycopg.Connection,
+        table: str,
+        mapping: TableMapping,
+        type_: str,
     ) -> None:
         self._connection = connection
-        self._email = email
+        self._email = email = mapping.email
         self._type = type_
         names = connection.execute(_NAMES, [table]).fetchall()
         column = sql.Identifier(email).as_string()
-        self._only = f"(SELECT NULL::{type_}) AS _ ({column})"
+        # OFFSET keeps it from being computed while it is planned.
+        self._only = f"(SELECT {column}::{type_} FROM {table} OFFSET 0) AS _ ({column})"
         others = [
             sql.Identifier(name).as_string()
             for name, generated in names
@@ -221,10 +238,17 @@ class _OfEmail:
         ]
         self._others = f"(SELECT {', '.join(others)} FROM {table}) AS _"
         self._none = "(SELECT) AS _"
+        # What sync itself changes cannot be foreseen for a row that is to be written.
+        synced = {column.name for column in mapping.columns} - {email}
+        steady = [sql.Identifier(name).as_string() for name, _ in names]
+        steady = [name for name in steady if name.strip('"') not in synced]
+        self._steady = f"(SELECT {', '.join(steady)} FROM {table}) AS _"
 
     def alone(self, key: _Key) -> bool:
         """Whether a key column compares emails for equality, and nothing else."""
         if not key.by_equality:
+            return False
+        if key.where is not None and not self._reads(key.where, self._steady):
             return False
         if key.column is not None and key.generated is None:
             return key.column == self._email
@@ -252,11 +276,12 @@ class _OfEmail:
         )
 
     def _reads(self, expression: str, source: str) -> bool:
-        """Whether an expression can be computed from what a source has."""
+        """Whether an expression can be computed from what a source has. One that cannot
+        be planned counts as not understood."""
         query = f"SELECT {expression} FROM {source} WHERE false"
         try:
             with self._connection.transaction():
                 self._connection.execute(query.encode())
-        except errors.UndefinedColumn:
+        except (errors.DatabaseError, errors.InternalError_):
             return False
         return True

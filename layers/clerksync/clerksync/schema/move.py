@@ -37,7 +37,8 @@ _GRANTEES: LiteralString = """
     FROM pg_class AS t
     CROSS JOIN LATERAL aclexplode(t.relacl) AS a
     JOIN pg_roles AS r ON r.oid = a.grantee
-    WHERE t.oid = to_regclass(%s) AND a.grantee <> t.relowner
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE n.nspname = %s AND t.relname = ANY (%s) AND a.grantee <> t.relowner
       AND r.rolname <> ALL (%s)
     ORDER BY 1
 """
@@ -47,8 +48,9 @@ _DEFAULT_STAYS: Final = (
     "clerksync's tables in a schema of their own, set CLERKSYNC_MAPPING first."
 )
 _NOTHING: Final = (
-    "There are no tables of clerksync in the schema {source}: nothing to move. Run: "
-    "clerksync migrate"
+    "There are no tables of clerksync in the schema {source}: nothing was moved. If "
+    "they are in a different schema, set CLERKSYNC_SCHEMA to it and run the command "
+    "again. If there are none anywhere, run: clerksync migrate"
 )
 _BOTH: Final = (
     "There are tables of clerksync in the schema {source} and in the schema {to}. "
@@ -132,10 +134,10 @@ def _check_target(settings: Settings, source: str, to: str) -> None:
 def _move_tables(
     connection: psycopg.Connection, source: str, to: str, *, limits: bool
 ) -> Iterator[str]:
-    table, schema = sql.Identifier(source, "sync_state"), sql.Identifier(to)
-    parameters = [table.as_string(connection), list(OPEN_ROLES)]
-    grantees = connection.execute(_GRANTEES, parameters).fetchall()
+    schema = sql.Identifier(to)
     wanted = (*_TABLES, *(_OF_RATE_LIMITS if limits else ()))
+    parameters = [source, list(wanted), list(OPEN_ROLES)]
+    grantees = connection.execute(_GRANTEES, parameters).fetchall()
     there = tables_there(connection, source)
     for name in [name for name in wanted if name in there]:
         statement = sql.SQL("ALTER TABLE {} SET SCHEMA {}")

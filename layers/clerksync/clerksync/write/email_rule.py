@@ -64,7 +64,8 @@ def email_parts(
     # Subqueries as simple as these become part of the query around them, so that the
     # index can be used.
     where = sql.SQL(f" WHERE {rule.where}" if rule.where else "")
-    holders = sql.SQL("(SELECT u.*, ({}) AS {} FROM {} AS u{})").format(
+    holders = sql.SQL("(SELECT u.{}, ({}) AS {} FROM {} AS u{})").format(
+        names["key"],
         sql.SQL(rule.compared),
         _COMPARED,
         names["users"],

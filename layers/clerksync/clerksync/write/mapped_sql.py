@@ -11,6 +11,7 @@ from clerksync.write import email_sql
 from clerksync.write.column_values import after_soft_deletion, compared, of_type, stored
 from clerksync.write.email_rule import EmailRule, email_parts
 from clerksync.write.identifiers import companion_table, identifiers
+from clerksync.write.unlinked_sql import held_back_parts, may_be_unlinked
 from clerksync.write.upsert_sql import MANAGE_TIER
 
 # Ids of 25 characters, as Prisma's cuid() makes them: by time, then random. And UUIDs
@@ -89,6 +90,7 @@ def parts_of(
     return (
         names
         | email_parts(names, rule)
+        | held_back_parts(mapping, names)
         | _conditions(mapping, names)
         | {
             "inserted": _joined(
@@ -191,6 +193,9 @@ def _conditions(
     chosen = always if mapping.email_not_null else nullable
     if not mapping.email_unique:
         chosen |= {"email_is_kept_back": "false"}
+    if may_be_unlinked(mapping):
+        due = f"({chosen['may_be_created']}) AND NOT i.held_back"
+        chosen |= {"may_be_created": due, "may_be_rowless": "true"}
     email = next(c for c in mapping.columns if c.name == mapping.email)
     names = names | {"email_text": compared(email)}
     conditions: dict[str, sql.Composable] = {

@@ -94,7 +94,7 @@ class Preview:
 
     def held_back(self, rows: list[StagedRow]) -> int:
         """Count the users whose email an unmanaged row holds."""
-        if not self._mapping.email_unique or not self._are_unmanaged():
+        if not self._are_unmanaged():
             return 0
         query = held_back_query(
             self._mapping, self._schema, self._path.staged, self._rule

@@ -14,6 +14,7 @@ from clerksync.write.column_values import compared
 from clerksync.write.email_rule import EmailRule, email_parts, with_compared
 from clerksync.write.identifiers import identifiers
 from clerksync.write.mapped_sql import incoming_names
+from clerksync.write.unlinked_sql import IS_HELD_BACK, may_be_unlinked
 
 # Another row, or a newer claim among the staged users, has the email.
 _TAKEN: LiteralString = """
@@ -45,10 +46,12 @@ _DISPLACED: LiteralString = """
                            AND NOT ({outranks}))
 """
 _PREVIEW: LiteralString = """
-    WITH incoming AS MATERIALIZED (SELECT * FROM {incoming} AS i),
+    WITH incoming AS MATERIALIZED (
+        SELECT *, {is_unlinked} AS is_unlinked FROM {incoming} AS i
+    ),
     taken AS ({taken}),
     ranked AS (
-        SELECT i.*, coalesce(t.is_held, false) AS is_held,
+        SELECT i.*, i.is_unlinked OR coalesce(t.is_held, false) AS is_held,
                coalesce(t.displaced, 0) AS displaced,
                {is_unique} AND i.{wanted} IS NOT NULL AND (
                    coalesce(t.is_held OR t.is_outranked, false)
@@ -66,7 +69,7 @@ _PREVIEW: LiteralString = """
                    THEN 'tombstoned'
                    WHEN s.clerk_updated_at > i.clerk_updated_at THEN 'unchanged'
                    WHEN u.{key} IS NOT NULL THEN 'present'
-                   WHEN {may_be_created} THEN 'created'
+                   WHEN ({may_be_created}) AND NOT i.is_unlinked THEN 'created'
                    ELSE 'skipped'
                END AS verdict
         FROM ranked AS i
@@ -86,11 +89,15 @@ _PREVIEW: LiteralString = """
 _HELD_BACK: LiteralString = """
     SELECT count(DISTINCT i.clerk_id)
     FROM {incoming} AS i
-    JOIN {holders} AS h
-        ON h.{held} {equals} i.{wanted} AND (h.{key} ~ {clerk_id}) IS NOT TRUE
     LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
-    WHERE s.deleted_at IS NULL
+    WHERE s.deleted_at IS NULL AND ({is_held} OR {is_unlinked} AND NOT EXISTS (
+        SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id
+    ))
 """
+_IS_HELD: LiteralString = """EXISTS (
+        SELECT FROM {holders} AS h
+        WHERE h.{held} {equals} i.{wanted} AND (h.{key} ~ {clerk_id}) IS NOT TRUE
+    )"""
 _HAS_UNMANAGED: LiteralString = """
     SELECT EXISTS (
         SELECT FROM {users} AS u
@@ -130,6 +137,7 @@ def preview_query(
     return sql.SQL(_PREVIEW).format(
         **names,
         incoming=with_compared(incoming, mapping, rule),
+        is_unlinked=_is_unlinked(mapping, names),
         taken=taken.format(**names, outranks=outranks, displaced=displaced),
         is_unique=sql.Literal(mapping.email_unique),
         changed=_changed(mapping),
@@ -144,11 +152,22 @@ def held_back_query(
 ) -> sql.Composed:
     """Return the query of how many staged users want an email of an unmanaged row."""
     names = identifiers(mapping, schema)
+    parts = names | email_parts(names, rule)
+    is_held = sql.SQL(_IS_HELD if mapping.email_unique else "false").format(**parts)
     return sql.SQL(_HELD_BACK).format(
         **names,
-        **email_parts(names, rule),
         incoming=with_compared(incoming, mapping, rule),
+        is_held=is_held,
+        is_unlinked=_is_unlinked(mapping, names),
     )
+
+
+def _is_unlinked(
+    mapping: TableMapping, names: dict[str, sql.Composable]
+) -> sql.Composable:
+    if not may_be_unlinked(mapping):
+        return sql.SQL("false")
+    return sql.SQL(IS_HELD_BACK).format(**names)
 
 
 def has_unmanaged_query(mapping: TableMapping, schema: str) -> sql.Composed:

@@ -38,7 +38,7 @@ BEGIN
            JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
        ) AND NOT EXISTS (
            SELECT FROM {incoming} AS i JOIN {users} AS u ON u.{key} = i.clerk_id
-       )
+       ){unless_unlinked}
     THEN
         BEGIN
             INSERT INTO {sync_state}
@@ -93,7 +93,7 @@ BEGIN
                    WHEN u.{key} IS NULL AND s.skipped IS NOT NULL
                         AND i.email IS NULL AND _require_email
                    THEN 'skipped'
-                   WHEN CASE WHEN u.{key} IS NULL THEN {row_is_due}
+{still_held_back}                   WHEN CASE WHEN u.{key} IS NULL THEN {row_is_due}
                              ELSE {differs_but_email} END
                    THEN 'news'
                    WHEN {same_email}
@@ -154,7 +154,7 @@ BEGIN
         INSERT INTO {users} AS target ({inserted})
         SELECT {values}
         FROM (
-            SELECT {resolved}, i.email IS NOT NULL AS has_email
+            SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
         ) AS i
@@ -181,7 +181,7 @@ BEGIN
         -- can swallow a row without an error.
         IF EXISTS (
             SELECT FROM (
-                SELECT {resolved}, i.email IS NOT NULL AS has_email
+                SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
                 FROM {incoming} AS i
                 JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
                 WHERE (i.clerk_id = ANY (_written)) IS NOT TRUE

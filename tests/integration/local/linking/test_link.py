@@ -95,12 +95,24 @@ def test_two_users_of_one_row_are_ambiguous(application: Application) -> None:
 
 
 def test_a_user_who_already_has_a_row_is_ambiguous(application: Application) -> None:
-    """A sync before the link has made a second row, in other letters."""
+    """The application has added a second one, in other letters."""
     noor = application.sign_up("noor@example.com")
-    application.insert("Noor@Example.com")
     assert application.json("sync")["created"] == 1
+    application.insert("Noor@Example.com")
     assert found(application, "--yes") == {"Noor@Example.com": ("ambiguous", [noor])}
     assert "The user already has a row" in application.run("link")
+
+
+def test_linked_rows_belong_to_the_instance_of_the_key(
+    application: Application,
+) -> None:
+    """A key of a different instance would know none of them, and delete them."""
+    application.sign_up("noor@example.com")
+    application.insert("noor@example.com")
+    application.run("link", "--yes")
+    query = "SELECT mode, status, instance_id IS NOT NULL FROM sync_runs"
+    runs = application.connection.execute(query).fetchall()
+    assert runs == [("link", "completed", True)]
 
 
 def test_a_deleted_row_comes_back_only_if_a_person_says_so(

@@ -123,7 +123,7 @@ def test_check_names_the_schema_that_a_mapping_lacks(mapper: Mapper) -> None:
     )
     done = mapper.run("map", "--check", str(mapper.file))
     assert done.returncode == 1
-    assert 'Say schema = "app" in [table].' in done.stdout
+    assert 'Add to [table]: schema = "app".' in done.stdout
 
 
 def test_check_reports_a_file_that_is_no_mapping(mapper: Mapper) -> None:

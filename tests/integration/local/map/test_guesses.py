@@ -223,7 +223,9 @@ def test_soft_deletion_is_used_if_the_table_allows_it(users: Users) -> None:
     soft = users(f"{KEY}, deleted_at timestamptz")
     assert (soft.mapping.deleted_at, soft.mapping.deletion) == ("deleted_at", "soft")
     assert 'deletion = "hard"' in soft.decisions["deleted_at"]
-    hard = users(f"{KEY}, name text NOT NULL, deleted_at timestamptz")
+    filled = users(f"{KEY}, name text NOT NULL, deleted_at timestamptz")
+    assert filled.mapping.deletion == "soft"
+    hard = users(f"{KEY}, public_metadata jsonb NOT NULL, deleted_at timestamptz")
     assert hard.mapping.deletion == "hard"
     assert "NOT NULL" in hard.decisions["deleted_at"]
 
