@@ -58,3 +58,19 @@ def after_soft_deletion(
     if column.otherwise is None:
         return sql.SQL("NULL")
     return sql.Literal(column.otherwise)
+
+
+def tier_parts(
+    mapping: TableMapping, users: sql.Composable
+) -> dict[str, sql.Composable]:
+    """What is written into the tier's column, and what it is compared with."""
+    if mapping.tier is None:
+        return {}
+    created: sql.Composable = sql.SQL("coalesce(i.tier, _default_tier)")
+    new: sql.Composable = sql.SQL("i.tier")
+    has_type = bool(mapping.tier_values)
+    if has_type:
+        created = of_type(mapping.tier, created, users)
+        new = of_type(mapping.tier, new, users)
+    old = stored(mapping.tier, as_text=has_type)
+    return {"tier_at_creation": created, "new_tier": new, "old_tier": old}

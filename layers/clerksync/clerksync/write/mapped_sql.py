@@ -8,7 +8,12 @@ from psycopg import sql
 
 from clerksync.mapping.table import Companion, Constant, OwnId, TableMapping
 from clerksync.write import email_sql
-from clerksync.write.column_values import after_soft_deletion, compared, of_type, stored
+from clerksync.write.column_values import (
+    after_soft_deletion,
+    compared,
+    of_type,
+    tier_parts,
+)
 from clerksync.write.email_rule import EmailRule, email_parts
 from clerksync.write.identifiers import companion_table, identifiers
 from clerksync.write.unlinked_sql import held_back_parts, may_be_unlinked
@@ -66,7 +71,7 @@ def parts_of(
         of_type(column.name, value, names["users"]) if column.values else value
         for value, column in zip(incoming, mapping.columns, strict=True)
     ]
-    names = names | _tier(mapping, names["users"])
+    names = names | tier_parts(mapping, names["users"])
     columns = [sql.Identifier(column.name) for column in mapping.columns]
     now = [sql.Identifier(n) for n in (mapping.created_at, mapping.updated_at) if n]
     touched = [sql.Identifier(mapping.updated_at)] if mapping.updated_at else []
@@ -140,20 +145,6 @@ def parts_of(
         }
         | _companions(mapping, schema)
     )
-
-
-def _tier(mapping: TableMapping, users: sql.Composable) -> dict[str, sql.Composable]:
-    """What is written into the tier's column, and what it is compared with."""
-    if mapping.tier is None:
-        return {}
-    created: sql.Composable = sql.SQL("coalesce(i.tier, _default_tier)")
-    new: sql.Composable = sql.SQL("i.tier")
-    has_type = bool(mapping.tier_values)
-    if has_type:
-        created = of_type(mapping.tier, created, users)
-        new = of_type(mapping.tier, new, users)
-    old = stored(mapping.tier, as_text=has_type)
-    return {"tier_at_creation": created, "new_tier": new, "old_tier": old}
 
 
 _EMAIL: Final = sql.SQL("i.{}").format(sql.Identifier("email"))
