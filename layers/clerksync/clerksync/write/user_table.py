@@ -176,11 +176,12 @@ class UserTable:
             if dry_run:
                 outcome.add(self._preview.outcome(rows))
                 return outcome
+            # First, so that nothing can fail between the write and its report.
+            outcome.held_back += self._preview.held_back(rows)
             outcome.add(self._write_batch(rows))
             if outcome.blocked:
                 self._reassign_emails(rows, outcome)
             self._name_losers(outcome)
-            outcome.held_back += self._preview.held_back(rows)
         return outcome
 
     def upsert_many(
