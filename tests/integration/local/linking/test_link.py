@@ -103,6 +103,20 @@ def test_a_user_who_already_has_a_row_is_ambiguous(application: Application) -> 
     assert "The user already has a row" in application.run("link")
 
 
+def test_a_user_who_was_deleted_meanwhile_is_not_linked(
+    application: Application,
+) -> None:
+    """No live row is beside a tombstone."""
+    noor = application.sign_up("noor@example.com")
+    application.insert("noor@example.com")
+    application.connection.execute(
+        "INSERT INTO sync_state (clerk_id, deleted_at, synced_at)"
+        " VALUES (%s, now(), now())",
+        [noor],
+    )
+    assert application.json("link", "--yes")["linked"] == 0
+
+
 def test_linked_rows_belong_to_the_instance_of_the_key(
     application: Application,
 ) -> None:
