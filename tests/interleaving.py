@@ -19,7 +19,8 @@ Work = Callable[[Database], object]
 
 _GATE = 4711
 _PAUSE = """
-    CREATE FUNCTION pause_here() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION pause_here() RETURNS trigger LANGUAGE plpgsql
+    SET lock_timeout = 0 AS $$
     BEGIN
         IF current_setting('test.pause', true) = TG_ARGV[0] THEN
             PERFORM pg_advisory_xact_lock_shared(4711);

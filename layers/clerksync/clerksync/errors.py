@@ -123,6 +123,9 @@ class RefusedError(ClerksyncError):
 class OutOfTimeError(ClerksyncError):
     """The time of this run is over: what is left is for the next."""
 
+    def __init__(self, message: str = "The time of the run was over.") -> None:
+        super().__init__(message)
+
 
 class SchemaOutdatedError(ClerksyncError):
     """The database is behind the code."""
@@ -146,6 +149,17 @@ class DeletionBlockedError(ClerksyncError):
     def __init__(self, obstacle: str) -> None:
         super().__init__(f"The deletion is blocked by {obstacle}. {UNBLOCK}")
         self.obstacle = obstacle
+
+
+class RowLockedError(ClerksyncError):
+    """Another transaction keeps the row of a user locked."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another transaction of the application keeps the user's row locked. It is "
+            "written as soon as Clerk, or the browser, tries again after that "
+            "transaction has ended; pg_stat_activity shows which one it is."
+        )
 
 
 class RowRefusedError(ClerksyncError):

@@ -236,7 +236,7 @@ def test_batches_that_want_the_same_emails_never_deadlock(
     """Four users, two emails, none of them taken yet: the second batch waits."""
     install_points(connection)
     connection.execute(
-        "CREATE TRIGGER pause_between BEFORE INSERT ON users FOR EACH ROW"
+        "CREATE TRIGGER pause_between BEFORE INSERT OR UPDATE ON users FOR EACH ROW"
         " WHEN (new.email = 'b@example.com') EXECUTE FUNCTION pause_here('between')"
     )
     collisions = (errors.SerializationFailure, errors.UniqueViolation)

@@ -109,7 +109,7 @@ class Job:
 
     @classmethod
     def of(cls, setup: Setup, clerk: ClerkApi, request: BulkSyncRequest) -> Self:
-        users = setup.users.asking(clerk.users_by_id)
+        users = setup.users.for_run(clerk.users_by_id, deadline=clerk.deadline)
         return cls(setup, clerk, users, request, time.monotonic())
 
     def note(self, outcome: Outcome) -> None:

@@ -1,7 +1,7 @@
 """A run for one user: ask Clerk by ID, then write or delete the user."""
 
+from clerksync.bulk.deletions import Deletions
 from clerksync.bulk.job import Job
-from clerksync.bulk.orphan_sweep import delete_orphans
 from clerksync.bulk.report import Counts
 from clerksync.write.outcome import Change
 
@@ -25,7 +25,9 @@ def sync_one_user(job: Job, clerk_id: str) -> Counts:
     counts = Counts(orphans_found=1 if job.users.find(clerk_id) else 0)
     if not job.request.dry_run:
         # A webhook may have written the user since Clerk was asked.
-        counts.add(delete_orphans(job, [clerk_id], unless_synced_since=confirmed_at))
+        deletions = Deletions(job, unless_synced_since=confirmed_at)
+        counts.add(deletions.delete([clerk_id]))
+        counts.add(deletions.delete_locked())
     elif counts.orphans_found:
         job.setup.on_change(Change("deleted", clerk_id))
     return counts

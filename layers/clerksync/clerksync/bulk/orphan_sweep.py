@@ -2,22 +2,20 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
+from clerksync.bulk.deletions import Deletions
 from clerksync.bulk.job import Job
 from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.run_ledger import Run
 from clerksync.clerk.user import IDS_LIMIT
 from clerksync.errors import RefusedError
-from clerksync.observability import describe, logger
 from clerksync.write.asking import ask_for_all
 from clerksync.write.companions import restore_companions
 from clerksync.write.outcome import Change
-from clerksync.write.refused_row import concerns_statement, obstacle
 from clerksync.write.user_table import UserTable
 
 # The listing is hashed once; what is left is few, and looked up one by one. A run that
@@ -84,19 +82,21 @@ def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
     """
     candidates = _candidates(job, run)
     refusal = _too_many(job, candidates, listed=listed)
+    deletions = Deletions(job, unless_synced_since=run.walk_began_at)
     if refusal is not None:
         yield Counts(orphans_found=len(candidates))
     else:
         for start in range(0, len(candidates), IDS_LIMIT):
             batch = candidates[start : start + IDS_LIMIT]
-            yield _sweep_batch(job, run, batch)
+            yield _sweep_batch(job, batch, deletions)
             job.setup.progress("sweep", start + len(batch), len(candidates))
+        yield deletions.delete_locked()
     if not job.request.dry_run:
         began = time.monotonic()
         refused = restore_companions(job.setup.database, job.users)
         _note_unknown(job)
         if refusal is None:
-            _forget_skipped(job, run)
+            _forget_skipped(job, run, deletions)
         yield Counts(
             companions_failed=len(refused),
             failures=refused,
@@ -104,32 +104,6 @@ def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
         )
     if refusal is not None:
         raise RefusedError(refusal)
-
-
-def delete_orphans(
-    job: Job, orphans: Sequence[str], *, unless_synced_since: datetime
-) -> Counts:
-    """Delete users together. If one of them is still referenced, halve them until it is
-    alone, and count it as blocked."""
-    if not orphans:
-        return Counts()
-    try:
-        deleted = job.users.delete(orphans, unless_synced_since=unless_synced_since)
-        return Counts(deleted=deleted)
-    except psycopg.Error as error:
-        if concerns_statement(error):
-            raise
-        if len(orphans) == 1:
-            job.users.delete([])  # raises if the statement itself is refused
-            logger.error("user not deleted", clerk_id=orphans[0], **describe(error))
-            return Counts(deletions_blocked=1, obstacles={obstacle(error)})
-        middle = len(orphans) // 2
-        counts = Counts()
-        for half in (orphans[:middle], orphans[middle:]):
-            counts.add(
-                delete_orphans(job, half, unless_synced_since=unless_synced_since)
-            )
-        return counts
 
 
 def _candidates(job: Job, run: Run) -> list[str]:
@@ -171,7 +145,7 @@ def _too_many(job: Job, candidates: Sequence[str], *, listed: int) -> str | None
     )
 
 
-def _sweep_batch(job: Job, run: Run, batch: Sequence[str]) -> Counts:
+def _sweep_batch(job: Job, batch: Sequence[str], deletions: Deletions) -> Counts:
     confirmed_at = job.users.clock()
     began = time.monotonic()
     known, unreadable = ask_for_all(job.clerk.users_by_id, batch)
@@ -189,8 +163,7 @@ def _sweep_batch(job: Job, run: Run, batch: Sequence[str]) -> Counts:
         for clerk_id in orphans:
             job.setup.on_change(Change("deleted", clerk_id))
     else:
-        since = run.walk_began_at
-        counts.add(delete_orphans(job, orphans, unless_synced_since=since))
+        counts.add(deletions.delete(orphans))
     return counts
 
 
@@ -201,7 +174,7 @@ def _note_unknown(job: Job) -> None:
     job.setup.database.run_hashed(lambda connection: connection.execute(query))
 
 
-def _forget_skipped(job: Job, run: Run) -> None:
+def _forget_skipped(job: Job, run: Run, deletions: Deletions) -> None:
     """Leave tombstones for users without a row that the listing lacked and that Clerk,
     asked by ID, does not know: otherwise they would count as skipped for ever. Leaves
     out users that any entry point has met since the walk began."""
@@ -214,7 +187,7 @@ def _forget_skipped(job: Job, run: Run) -> None:
         users, unreadable = ask_for_all(job.clerk.users_by_id, batch)
         known = {user.id for user in users} | unreadable
         gone = [clerk_id for clerk_id in batch if clerk_id not in known]
-        job.users.delete(gone, unless_synced_since=run.walk_began_at)
+        deletions.delete(gone)
 
 
 def _of_walk(run: Run) -> dict[str, Any]:

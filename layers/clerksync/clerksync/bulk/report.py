@@ -7,11 +7,13 @@ from uuid import UUID
 
 from clerksync.errors import UNBLOCK
 from clerksync.write.outcome import Outcome
+from clerksync.write.refused_row import LOCK
 
 Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")
 _OBSTACLES_NAMED: Final = 5
 _FAILURES_NAMED: Final = 20
+_RUN_AGAIN: Final = "Run again when that has ended."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,10 +125,11 @@ class Report(Counts):
         written by earlier runs of the same walk."""
         if self.deletions_blocked:
             named = ", ".join(sorted(self.obstacles)[:_OBSTACLES_NAMED])
+            what_to_do = _RUN_AGAIN if self.obstacles == {LOCK} else UNBLOCK
             self.fall_short(
                 "partial",
                 f"{self.deletions_blocked} users could not be deleted: blocked by "
-                f"{named}. {UNBLOCK} The log names the users.",
+                f"{named}. {what_to_do} The log names the users.",
             )
         if failed := self.failed + failed_before:
             reason = f"{failed} users could not be written, see the log."

@@ -12,7 +12,7 @@ from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.windows import Windows
 from clerksync.clerk.user import IDS_LIMIT, Page
 from clerksync.write.asking import ask_for_all
-from clerksync.write.rows import Prepared
+from clerksync.write.rows import Prepared, StagedRow
 
 Walked = Generator[Counts, None, None]
 """What became of the users, batch by batch. Raises what ended the listing, after
@@ -40,12 +40,30 @@ def _prepare(job: Job) -> Callable[[Page], Prepared]:
 
 
 def _written(job: Job, run: Run, batches: Batches) -> Walked:
+    locked: list[StagedRow] = []
     with closing(batches):  # whatever ends this, the threads end first
-        for batch in batches:
-            yield from _write(job, run, batch)
+        try:
+            for batch in batches:
+                yield from _write(job, run, batch, locked)
+        except CLERK_ERRORS:
+            yield _write_locked(job, locked)
+            raise
+    yield _write_locked(job, locked)
 
 
-def _write(job: Job, run: Run, batch: list[Fetched]) -> Iterator[Counts]:
+def _write_locked(job: Job, locked: list[StagedRow]) -> Counts:
+    """Try again, at the end, to write the rows that the application had locked. Until
+    then they count as failed, so that no checkpoint forgets them."""
+    began = time.monotonic()
+    counts = Counts.of(job.users.upsert_locked(locked))
+    counts.failed -= len(locked)
+    counts.write_ms = ms_since(began)
+    return counts
+
+
+def _write(
+    job: Job, run: Run, batch: list[Fetched], locked: list[StagedRow]
+) -> Iterator[Counts]:
     began = time.monotonic()
     ids = [clerk_id for page in batch for clerk_id in page.ids]
     job.setup.ledger.record_listed(run, ids)
@@ -56,6 +74,8 @@ def _write(job: Job, run: Run, batch: list[Fetched]) -> Iterator[Counts]:
     job.note(outcome)
     counts = Counts.of(outcome)
     counts.fetched += sum(page.size for page in batch)
+    counts.failed += len(outcome.locked)
+    locked += outcome.locked
     if job.request.mode != "cleanup":
         counts.failed += sum(page.unreadable for page in batch)
     counts.write_ms = ms_since(began)

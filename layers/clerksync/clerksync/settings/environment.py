@@ -189,6 +189,18 @@ class Settings:
         return ratio
 
     @property
+    def lock_timeout(self) -> float:
+        """How long a row is waited for that the application has locked, in seconds."""
+        try:
+            seconds = float(self._text("CLERKSYNC_LOCK_TIMEOUT") or "1")
+        except ValueError:
+            seconds = -1
+        if not 0.1 <= seconds <= 10:
+            message = "CLERKSYNC_LOCK_TIMEOUT must be a number of seconds, 0.1 to 10."
+            raise InvalidSettingError(message)
+        return seconds
+
+    @property
     def workers(self) -> int:
         """How many threads read Clerk's listing at once."""
         return self._number("CLERKSYNC_WORKERS", default=8, least=1, most=32)

@@ -1,14 +1,19 @@
-"""Write a batch of rows; a row that the table refuses costs that row only."""
+"""Write a batch of rows; a row that is refused or locked costs that row only."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg
 
+from clerksync.errors import OutOfTimeError
 from clerksync.postgres.database import Database
 from clerksync.write.copy_text import values_of
+from clerksync.write.locks import WHILE_OTHERS_WAIT, locked_ids, took_too_long
 from clerksync.write.outcome import Outcome
-from clerksync.write.refused_row import Refusal, concerns_statement
+from clerksync.write.refused_row import Refusal, RefusalLog, concerns_statement
 from clerksync.write.rows import StagedRow
 from clerksync.write.sql_functions import Function, WritePath
 from clerksync.write.staging import call_staged
@@ -16,72 +21,141 @@ from clerksync.write.too_long import TOO_LONG, TooLong
 
 # By an index, or by an exclusion constraint.
 _TAKEN: Final = frozenset({"23505", "23P01"})
+# So many rows that were tried alone, to find out whether their values are really taken,
+# speak for the others.
+_ENOUGH_ALIKE: Final = 20
+# Rows in a unit of work: so many that the call does not count, and so few that nobody
+# waits long for one of them.
+_FIRST: Final = 1_000
+_LARGEST: Final = 10_000
+_ISOLATED: Final = 1_000
+_QUICK_SECONDS: Final = 0.1
 
 
 class BatchWriter:
+    """Writes the batches of one run, in units of work of a second at most.
+
+    Keeps in mind how many rows the table takes in that time.
+    """
+
     def __init__(
         self,
         database: Database,
         path: WritePath,
-        flags: Sequence[Any],
         *,
-        too_long: TooLong,
+        too_long: Callable[[], TooLong],
+        deadline: float = math.inf,
     ) -> None:
-        """`flags` are those of the upsert."""
+        """`deadline` is of time.monotonic()."""
         self._database = database
         self._path = path
-        self._flags = flags
         self._too_long = too_long
+        self._deadline = deadline
+        self._size = _FIRST
+        self._log = RefusalLog("user not written")
 
-    def write(self, rows: list[StagedRow]) -> Outcome:
-        """Apply rows, one for each user, sorted by ID. Rows that the table refuses are
-        left out and end in `failed`. Users who are blocked by the email of another are
-        returned and not written, unless all were asked for.
+    def write(self, rows: Sequence[StagedRow], flags: Sequence[Any]) -> Outcome:
+        """Apply rows, one for each user, sorted by ID. `flags` are those of the upsert.
 
-        Raises the error if the statement itself is refused: a batch of none tells.
+        Rows that the table refuses are left out and end in `failed`; rows that another
+        transaction has locked are left out and end in `locked`. Users who are blocked
+        by the email of another are returned and not written, unless all were asked for.
+
+        Raises the error if the statement itself is refused, which a batch of none
+        shows, and OutOfTimeError between two units of work.
         """
-        try:
-            return Outcome.of(self._call(self._path.upsert_staged, rows))
-        except psycopg.Error as error:
-            if concerns_statement(error):
-                raise
-            self._call(self._path.upsert_staged, [])
-            if len(rows) == 1:
-                return self._refused(rows[0], Refusal.of(error))
-        return self._isolated(rows)
+        return self._in_units(rows, lambda unit: self._together(unit, flags))
 
-    def _isolated(self, rows: list[StagedRow]) -> Outcome:
+    def _in_units(
+        self,
+        rows: Sequence[StagedRow],
+        write_unit: Callable[[list[StagedRow]], Outcome],
+        *,
+        most: int = _LARGEST,
+    ) -> Outcome:
+        outcome = Outcome()
+        left = list(rows)
+        while left:
+            if time.monotonic() > self._deadline:
+                raise OutOfTimeError
+            unit = left[: min(self._size, most)]
+            began = time.monotonic()
+            try:
+                outcome.add(write_unit(unit))
+            except psycopg.Error as error:
+                if locked := locked_ids(error, [row[0] for row in unit]):
+                    outcome.locked += [row for row in unit if row[0] in locked]
+                    left = [row for row in left if row[0] not in locked]
+                elif took_too_long(error) and len(unit) > 1:
+                    self._size = len(unit) // 2
+                else:
+                    raise
+                continue
+            left = left[len(unit) :]
+            if time.monotonic() - began < _QUICK_SECONDS:
+                self._size = min(self._size * 4, _LARGEST)
+        return outcome
+
+    def _together(self, rows: list[StagedRow], flags: Sequence[Any]) -> Outcome:
         try:
-            *counts, refused = self._call(self._path.isolate, rows)
+            return Outcome.of(self._call(self._path.upsert_staged, rows, flags))
         except psycopg.Error as error:
-            if concerns_statement(error):
+            if _is_not_refused(error):
+                raise
+            self._call(self._path.upsert_staged, [], flags)
+            if len(rows) == 1:
+                return self.refused(rows[0], Refusal.of(error))
+        return self._in_units(
+            rows, lambda unit: self._isolated(unit, flags), most=_ISOLATED
+        )
+
+    def _isolated(self, rows: list[StagedRow], flags: Sequence[Any]) -> Outcome:
+        try:
+            *counts, refused = self._call(self._path.isolate, rows, flags)
+        except psycopg.Error as error:
+            if _is_not_refused(error):
                 raise
             # COPY refuses a value, such as one that the database's encoding lacks.
             middle = len(rows) // 2
-            outcome = self.write(rows[:middle])
-            outcome.add(self.write(rows[middle:]))
+            outcome = self.write(rows[:middle], flags)
+            outcome.add(self.write(rows[middle:], flags))
             return outcome
         outcome = Outcome.of(tuple(counts))
         by_id = {row[0]: row for row in rows}
+        tried = Counter[Refusal]()
         for clerk_id, *why in refused:
-            refusal = Refusal(*why)
-            if refusal.sqlstate in _TAKEN:  # perhaps only a race
-                outcome.add(self.write([by_id[clerk_id]]))
+            row, refusal = by_id[clerk_id], Refusal(*why)
+            if refusal.sqlstate in _TAKEN and tried[refusal] < _ENOUGH_ALIKE:
+                # Perhaps only a race.
+                alone = self.write([row], flags)
+                tried[refusal] += len(alone.failed)
+                outcome.add(alone)
             else:
-                outcome.add(self._refused(by_id[clerk_id], refusal))
+                outcome.add(self.refused(row, refusal))
         return outcome
 
-    def _refused(self, row: StagedRow, refusal: Refusal) -> Outcome:
+    def refused(self, row: StagedRow, refusal: Refusal) -> Outcome:
+        """Log that a row was not written, and return it as failed."""
         clerk_id, _, line = row
         if refusal.sqlstate == TOO_LONG:
-            column = self._too_long.columns(values_of(line))
-            refusal = refusal._replace(table=self._too_long.table, column=column)
-        refusal.log("user not written", clerk_id)
+            column = self._too_long().columns(values_of(line))
+            refusal = refusal._replace(table=self._too_long().table, column=column)
+        self._log.add(clerk_id, refusal)
         return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
 
-    def _call(self, function: Function, rows: list[StagedRow]) -> tuple[Any, ...]:
+    def _call(
+        self, function: Function, rows: list[StagedRow], flags: Sequence[Any]
+    ) -> tuple[Any, ...]:
+        arguments = [*flags, WHILE_OTHERS_WAIT]
         return self._database.run(
             lambda connection: call_staged(
-                connection, self._path, function, rows, self._flags
+                connection, self._path, function, rows, arguments
             )
         )
+
+
+def _is_not_refused(error: psycopg.Error) -> bool:
+    """Whether the error says nothing against a row."""
+    return (
+        concerns_statement(error) or took_too_long(error) or bool(locked_ids(error, []))
+    )

@@ -1,16 +1,19 @@
 """The rows that each user has in other tables: made where they are missing."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
 
+from clerksync.mapping.table import Companion
 from clerksync.postgres.database import Database
-from clerksync.write.mapped_sql import companion_rows
+from clerksync.write.companion_sql import companion_rows
+from clerksync.write.locks import WHILE_OTHERS_WAIT, until_unlocked
 from clerksync.write.refused_row import (
     SWALLOWED,
     Refusal,
+    RefusalLog,
     concerns_statement,
 )
 from clerksync.write.user_table import UserTable
@@ -45,53 +48,75 @@ _RESTORE: LiteralString = """
     ON CONFLICT DO NOTHING
 """
 
+_LOCK_TIMEOUT: Final = f"SET LOCAL lock_timeout = '{WHILE_OTHERS_WAIT}'"
+
 # An application's own rows have companions of its own making.
 _OF_CLERK: LiteralString = "u.{key} ~ {clerk_id}"
+
+
+Make = Callable[[Sequence[str]], None]
+"""Makes the rows of users that have none, in one transaction."""
 
 
 def restore_companions(database: Database, users: UserTable) -> list[str]:
     """Give their companion rows to users that lack them, however they came to be.
 
-    Returns the users whose row the table refused, each with the reason; the rows of the
-    others are made. Raises the error if the statement itself is refused.
+    Returns the users whose row the table refused, or who are locked, each with the
+    reason; the rows of the others are made. Raises the error if the statement itself is
+    refused.
     """
     failures: list[str] = []
     for companion, parts in companion_rows(users.mapping, users.schema):
-        theirs = "u.{key} IS NOT NULL" if companion.is_rate_limits else _OF_CLERK
-        names = users.names | parts
-        names["theirs"] = sql.SQL(theirs).format(**names)
-        find = sql.SQL(_MISSING + _IDS).format(**names)
-        claim = sql.SQL(_CLAIM).format(**names)
-        restore = sql.SQL(_RESTORE).format(**names)
-
-        def missing(
-            connection: psycopg.Connection, find: sql.Composed = find
-        ) -> list[str]:
-            return [row[0] for row in connection.execute(find)]
-
-        def make(
-            ids: Sequence[str], claim: sql.Composed = claim, row: sql.Composed = restore
-        ) -> None:
-            def work(connection: psycopg.Connection) -> None:
-                connection.execute(claim, {"ids": ids})
-                connection.execute(row, {"ids": ids})
-
-            database.run_hashed(work)
-
-        if ids := database.run_hashed(missing):
-            refused = dict(_refused(ids, make))
-            # Success is what the table shows: a trigger can swallow a row.
-            for clerk_id in {*ids} & {*database.run_hashed(missing)}:
-                refused.setdefault(clerk_id, Refusal(SWALLOWED, companion.table))
-            for clerk_id in sorted(refused):
-                refused[clerk_id].log("companion not made", clerk_id)
-                failures.append(f"{clerk_id}: {companion.table}: {refused[clerk_id]}")
+        log = RefusalLog("companion not made")
+        refused = _restore(database, users, companion, parts)
+        for clerk_id in sorted(refused):
+            log.add(clerk_id, refused[clerk_id])
+            failures.append(f"{clerk_id}: {companion.table}: {refused[clerk_id]}")
     return failures
 
 
-def _refused(
-    ids: Sequence[str], make: Callable[[Sequence[str]], None]
-) -> Iterator[tuple[str, Refusal]]:
+def _restore(
+    database: Database,
+    users: UserTable,
+    companion: Companion,
+    parts: dict[str, sql.Composable],
+) -> dict[str, Refusal]:
+    theirs = "u.{key} IS NOT NULL" if companion.is_rate_limits else _OF_CLERK
+    names = users.names | parts
+    names["theirs"] = sql.SQL(theirs).format(**names)
+    find = sql.SQL(_MISSING + _IDS).format(**names)
+    claim, restore = (sql.SQL(text).format(**names) for text in (_CLAIM, _RESTORE))
+
+    def missing(connection: psycopg.Connection) -> list[str]:
+        return [row[0] for row in connection.execute(find)]
+
+    def make(ids: Sequence[str]) -> None:
+        def work(connection: psycopg.Connection) -> None:
+            connection.execute(_LOCK_TIMEOUT)
+            connection.execute(claim, {"ids": ids})
+            connection.execute(restore, {"ids": ids})
+
+        database.run_hashed(work)
+
+    ids = database.run_hashed(missing)
+    refused: dict[str, Refusal] = {}
+
+    def attempt(ids: list[str]) -> list[str]:
+        found = dict(_refused(ids, make))
+        for clerk_id in ids:
+            refused.pop(clerk_id, None)
+        refused.update(found)
+        return [clerk_id for clerk_id, why in found.items() if why.is_locked]
+
+    if ids:
+        until_unlocked(attempt, ids, seconds=users.lock_timeout)
+        # Success is what the table shows: a trigger can swallow a row.
+        for clerk_id in {*ids} & {*database.run_hashed(missing)}:
+            refused.setdefault(clerk_id, Refusal(SWALLOWED, companion.table))
+    return refused
+
+
+def _refused(ids: Sequence[str], make: Make) -> Iterator[tuple[str, Refusal]]:
     """Make the rows together. If some are refused, halve until each is alone, and give
     those, with the reason."""
     try:

@@ -13,7 +13,9 @@ DELETE: LiteralString = """
 DECLARE
     _claimed text[];
     _live bigint := 0;
+    _locked text;
 BEGIN
+    PERFORM set_config('lock_timeout', _lock_timeout, true);
     WITH claims AS (
         INSERT INTO {sync_state} AS s (clerk_id, deleted_at, synced_at)
         SELECT gone.clerk_id, clock_timestamp(), clock_timestamp()
@@ -27,6 +29,22 @@ BEGIN
         RETURNING s.clerk_id
     )
     SELECT array_agg(clerk_id) INTO _claimed FROM claims;
+    IF cardinality(_claimed) > 1 THEN
+        -- A row that the application has locked is left out, with all that depends on
+        -- it, and the others do not wait for it.
+        WITH free AS (
+            SELECT u.{key} FROM {users} AS u WHERE u.{key} = ANY (_claimed)
+            FOR UPDATE SKIP LOCKED
+        )
+        SELECT string_agg(u.{key}, ',')
+        INTO _locked
+        FROM {users} AS u
+        WHERE u.{key} = ANY (_claimed) AND u.{key} NOT IN (SELECT {key} FROM free);
+        IF _locked IS NOT NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'CS003', MESSAGE = 'rows are locked', DETAIL = _locked;
+        END IF;
+    END IF;
     IF _deletion = 'soft' THEN
         UPDATE {users} AS u
         SET {forgotten}

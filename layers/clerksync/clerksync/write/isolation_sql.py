@@ -49,16 +49,16 @@ BEGIN
         BEGIN
             SELECT * INTO STRICT _part FROM {upsert_some}(
                 _ids[_from:_to], _require_email, _manages_tier, _default_tier,
-                _all_asked
+                _all_asked, _lock_timeout
             );
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS
                 _state = RETURNED_SQLSTATE, _table = TABLE_NAME,
                 _constraint = CONSTRAINT_NAME, _column = COLUMN_NAME;
             IF left(_state, 2) IN ('08', '53', '57', '58', 'XX')
-               OR _state IN ('25006', '40001', '40P01')
+               OR _state IN ('25006', '40001', '40P01', '55P03', 'CS003')
             THEN
-                RAISE;  -- not about a row
+                RAISE;  -- not about a row, or about one that is locked
             END IF;
             IF _from = _to THEN
                 refused := refused || jsonb_build_array(jsonb_build_array(

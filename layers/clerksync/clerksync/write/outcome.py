@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, Self
 
+from clerksync.write.rows import StagedRow
+
 
 class Change(NamedTuple):
     """What a dry run would do with one user."""
@@ -37,6 +39,8 @@ class Outcome:
     """Refused by the table itself: a constraint, a trigger, a value too long."""
     failures: list[str] = field(default_factory=list)
     """Of `failed`: each ID with the reason, in words."""
+    locked: list[StagedRow] = field(default_factory=list)
+    """Not written yet: another transaction has locked their rows."""
     deleted: int = 0
     """Holders whom Clerk did not know."""
     held_back: int = 0

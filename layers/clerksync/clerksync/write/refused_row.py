@@ -1,10 +1,12 @@
 """What the server refuses: one row, or the statement itself."""
 
+from collections import Counter
 from typing import Final, NamedTuple, Self
 
 import psycopg
 
 from clerksync.observability import logger
+from clerksync.write.locks import LOCK_TIMEOUT, LOCKED
 from clerksync.write.too_long import TOO_LONG
 
 SWALLOWED: Final = "CS001"
@@ -15,6 +17,8 @@ KEPT: Final = "CS002"
 # that may not write, and collisions that were retried often enough.
 _CLASSES: Final = ("08", "53", "57", "58", "XX")
 _STATES: Final = frozenset({"25006", "40001", "40P01"})
+LOCK: Final = "another transaction, which has a row locked"
+_LOGGED_ALIKE: Final = 20
 _KEPT_BY: Final = (
     "a trigger, rule or policy that keeps the row (if it soft-deletes, say "
     'deletion = "trigger" in the mapping)'
@@ -32,6 +36,8 @@ def concerns_statement(error: psycopg.Error) -> bool:
 
 def obstacle(error: psycopg.Error) -> str:
     """Return what blocks a deletion: table and constraint, or the column."""
+    if error.sqlstate in {LOCKED, LOCK_TIMEOUT}:
+        return LOCK
     if error.sqlstate == KEPT:
         return _KEPT_BY
     named = error.diag.constraint_name or error.diag.column_name
@@ -56,7 +62,14 @@ class Refusal(NamedTuple):
             error.sqlstate, diag.table_name, diag.constraint_name, diag.column_name
         )
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether the row was not refused, but locked by another transaction."""
+        return self.sqlstate in {LOCKED, LOCK_TIMEOUT}
+
     def __str__(self) -> str:
+        if self.is_locked:
+            return "locked by another transaction"
         if self.sqlstate == SWALLOWED:
             return "a trigger, rule or policy swallowed the row"
         if self.sqlstate == TOO_LONG and self.column:
@@ -65,5 +78,22 @@ class Refusal(NamedTuple):
         where = f" ({self.table}.{named})" if self.table and named else ""
         return f"SQLSTATE {self.sqlstate}{where}"
 
-    def log(self, message: str, clerk_id: str) -> None:
-        logger.error(message, clerk_id=clerk_id, reason=str(self), **self._asdict())
+
+class RefusalLog:
+    """Logs what was refused in a run: of each reason, the first 20 rows."""
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+        self._number = Counter[Refusal]()
+
+    def add(self, clerk_id: str, refusal: Refusal) -> None:
+        self._number[refusal] += 1
+        if self._number[refusal] <= _LOGGED_ALIKE:
+            logger.error(
+                self._message,
+                clerk_id=clerk_id,
+                reason=str(refusal),
+                **refusal._asdict(),
+            )
+        if self._number[refusal] == _LOGGED_ALIKE:
+            logger.error("more rows like this are counted and not logged")

@@ -31,9 +31,15 @@ _RESULT: LiteralString = """
 """
 _FLAGS: LiteralString = (
     "_require_email boolean, _manages_tier boolean, _default_tier text,"
-    " _all_asked boolean"
+    " _all_asked boolean, _lock_timeout text"
 )
-_FLAG_TYPES: Final[Sequence[LiteralString]] = ("boolean", "boolean", "text", "boolean")
+_FLAG_TYPES: Final[Sequence[LiteralString]] = (
+    "boolean",
+    "boolean",
+    "text",
+    "boolean",
+    "text",
+)
 # What now() becomes in a column without a time zone.
 _UTC: LiteralString = " SET timezone = 'UTC'"
 _STAGING: Final = sql.SQL("pg_temp.clerksync_incoming")
@@ -165,10 +171,10 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
             "clerksync_delete_users",
             sql.SQL(
                 "_clerk_ids text[], _unless_synced_since timestamptz, _deletion text,"
-                " OUT deleted bigint"
+                " _lock_timeout text, OUT deleted bigint"
             ),
             delete.as_string(),
-            arguments=["text[]", "timestamptz", "text"],
+            arguments=["text[]", "timestamptz", "text", "text"],
             options=_UTC,
         ),
         create_staging=sql.SQL(
@@ -219,9 +225,9 @@ def _upserts(
             _read(incoming), _STAGING
         ),
     )
-    for source in sources:
+    for number, source in enumerate(sources):
         filled = parts | {"incoming": with_compared(source, mapping, rule)}
-        rules = rules_of(mapping).items()
+        rules = rules_of(mapping, is_batch=number > 0).items()
         yield sql.SQL(UPSERT).format(
             **filled, **{name: sql.SQL(text).format(**filled) for name, text in rules}
         )

@@ -22,7 +22,10 @@ DECLARE
     _more text[];
     _rowless bigint;
     _written text[];
+    _missed text[];
+    _companions bigint;{locking_variables}
 BEGIN
+    PERFORM set_config('lock_timeout', _lock_timeout, true);
     created := 0;
     updated := 0;
     unchanged := 0;
@@ -49,20 +52,20 @@ BEGIN
             FROM {incoming} AS i
             ORDER BY i.clerk_id COLLATE "C";
             WITH written AS (
-                INSERT INTO {users} AS target ({inserted})
-                SELECT {new_values}
+                INSERT INTO {users} AS u ({inserted})
+                SELECT {values}
                 FROM {incoming} AS i
                 WHERE i.email IS NOT NULL OR NOT _require_email
                 {in_order}
                 RETURNING {returned}
             ){new_companions}
-            SELECT count(*) INTO created FROM written;
+            SELECT count(*), {companions_made} INTO created, _companions FROM written;
             SELECT count(*) FILTER (WHERE i.email IS NULL AND _require_email),
                    count(*) FILTER (WHERE i.email IS NOT NULL OR NOT _require_email)
                    - created
             INTO skipped, unchanged
             FROM {incoming} AS i;
-            IF unchanged <> 0 THEN
+            IF unchanged <> 0 OR _companions < created * {companions_each} THEN
                 RAISE EXCEPTION USING
                     ERRCODE = 'CS001', MESSAGE = 'a row was not inserted';
             END IF;
@@ -91,7 +94,7 @@ BEGIN
                         OR s.deleted_at IS NOT NULL
                    THEN 'news'
                    WHEN u.{key} IS NULL AND s.skipped IS NOT NULL
-                        AND i.email IS NULL AND _require_email
+                        AND i.email IS NULL AND {email_is_required}
                    THEN 'skipped'
 {still_held_back}                   WHEN CASE WHEN u.{key} IS NULL THEN {row_is_due}
                              ELSE {differs_but_email} END
@@ -149,49 +152,65 @@ BEGIN
     END IF;
 
 {settle_emails}
-    -- Whatever depends on the row is decided now, after the claim.
-    WITH written AS (
-        INSERT INTO {users} AS target ({inserted})
+    -- Whatever depends on the row is decided now, after the claim. An existing row gets
+    -- an UPDATE: an INSERT that turns into one would fire the triggers, check the rules
+    -- and consume the defaults that are meant for new rows.{lock_free}
+    WITH changed AS (
+        UPDATE {users} AS u
+        SET {assignments}
+        FROM (
+            SELECT {resolved}
+            FROM {incoming} AS i
+            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+            {in_order}
+        ) AS i
+        WHERE u.{key} = i.clerk_id AND {is_due}
+        RETURNING {returned}
+    ), added AS (
+        INSERT INTO {users} AS u ({inserted})
         SELECT {values}
         FROM (
             SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
             FROM {incoming} AS i
             JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
         ) AS i
+        WHERE ({may_be_created})
+          AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id)
+        {in_order}
+        RETURNING {returned}
+    ), written AS (
+        SELECT *, false AS inserted FROM changed
+        UNION ALL
+        SELECT *, true FROM added
+    ){companions}
+    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted),
+           array_agg(key), {companions_missed}
+    INTO created, updated, _written, _companions
+    FROM written;
+
+{manage_tier}
+    -- A trigger, rule or policy can swallow a row without an error. A companion's row
+    -- may have come from elsewhere at the same moment.
+    IF _companions > 0 AND ({lacks_companion}) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'CS001', MESSAGE = 'a companion row was not written';
+    END IF;
+    IF created + updated < cardinality(_claimed) THEN
+        -- Who was claimed and not written must need no write.
+        SELECT array_agg(i.clerk_id)
+        INTO _missed
+        FROM (
+            SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
+            FROM {incoming} AS i
+            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+            WHERE (i.clerk_id = ANY (_written)) IS NOT TRUE
+        ) AS i
         LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
         WHERE CASE
                   WHEN u.{key} IS NULL THEN {may_be_created}
                   ELSE {differs_but_email} OR NOT ({same_email})
-                       OR i.clerk_id = ANY (_released)
-              END
-        {in_order}
-        ON CONFLICT ({key}) DO UPDATE
-        SET {assignments}
-        RETURNING {returned}, target.xmax = 0 AS inserted
-    ){companions}
-    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted),
-           array_agg(key)
-    INTO created, updated, _written
-    FROM written;
-
-{manage_tier}
-
-    IF created + updated < cardinality(_claimed) THEN
-        -- Who was claimed and not written must need no write: a trigger, rule or policy
-        -- can swallow a row without an error.
-        IF EXISTS (
-            SELECT FROM (
-                SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
-                FROM {incoming} AS i
-                JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-                WHERE (i.clerk_id = ANY (_written)) IS NOT TRUE
-            ) AS i
-            LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
-            WHERE CASE
-                      WHEN u.{key} IS NULL THEN {may_be_created}
-                      ELSE {differs_but_email} OR NOT ({same_email})
-                  END
-        ) THEN
+              END;
+        IF _missed IS NOT NULL THEN{refuse_locked}
             RAISE EXCEPTION USING
                 ERRCODE = 'CS001', MESSAGE = 'a row was not written';
         END IF;
@@ -220,4 +239,32 @@ MANAGE_TIER: LiteralString = """
         WHERE u.{key} = i.clerk_id
           AND i.tier IS NOT NULL AND {old_tier} IS DISTINCT FROM i.tier;
     END IF;
+"""
+
+# Of a batch: a row that the application has locked is left out, with all that depends
+# on it, and the others do not wait for it.
+LOCK_FREE: LiteralString = """
+    WITH free AS (
+        SELECT u.{key} AS clerk_id
+        FROM (
+            SELECT {resolved}
+            FROM {incoming} AS i
+            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+        ) AS i
+        JOIN {users} AS u ON u.{key} = i.clerk_id
+        WHERE {differs_but_email} OR NOT ({same_email})
+              OR i.clerk_id = ANY (_released)
+        FOR NO KEY UPDATE OF u SKIP LOCKED
+    )
+    SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _free FROM free;
+"""
+REFUSE_LOCKED: LiteralString = """
+            SELECT string_agg(u.{key}, ',')
+            INTO _locked
+            FROM {users} AS u
+            WHERE u.{key} = ANY (_missed) AND u.{key} <> ALL (_free);
+            IF _locked IS NOT NULL THEN
+                RAISE EXCEPTION USING
+                    ERRCODE = 'CS003', MESSAGE = 'rows are locked', DETAIL = _locked;
+            END IF;
 """

@@ -5,10 +5,11 @@ webhook hands it one user, a bulk run a staged batch.
 """
 
 import copy
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
 from psycopg import errors, sql
@@ -18,18 +19,21 @@ from clerksync.clerk.user import ClerkUser
 from clerksync.errors import (
     DeletionBlockedError,
     InvalidPayloadError,
+    RowLockedError,
     RowRefusedError,
 )
 from clerksync.mapping.file import DEFAULT
 from clerksync.mapping.table import TableMapping
 from clerksync.observability import logger
-from clerksync.postgres.database import Database
+from clerksync.postgres.database import Database, Result, Work
 from clerksync.settings.environment import Settings
+from clerksync.time_limit import seconds_left
 from clerksync.write.asking import Ask
 from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import reassign_emails
 from clerksync.write.email_rule import ReadRule, as_text
 from clerksync.write.identifiers import identifiers
+from clerksync.write.locks import LOCK_TIMEOUT, WHILE_OTHERS_WAIT, until_unlocked
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import (
     SWALLOWED,
@@ -50,6 +54,7 @@ _UNSTORABLE = (
     errors.ProgramLimitExceeded,  # an email too long for its index
     errors.StatementTooComplex,  # metadata nested too deep
 )
+_MOST_ATTEMPTS: Final = 5
 
 
 class UserTable:
@@ -65,11 +70,14 @@ class UserTable:
         tier_metadata_key: str | None = None,
         soft_delete: bool = False,
         read_rule: ReadRule = as_text,
+        lock_timeout: float = 1.0,
     ) -> None:
         """`ask` is needed where no row may be without an email: the holder of one that
         moves on is then looked up at Clerk, and written first. `default_tier` is
         written as it is. `read_rule` is for dry runs, and for counting who is held
-        back; the write path has the rule of the table since it was installed."""
+        back; the write path has the rule of the table since it was installed.
+        `lock_timeout`, in seconds, is how long a row is waited for that the application
+        has locked, if nobody else waits meanwhile."""
         self._database = database
         self.mapping = mapping
         self.schema = schema
@@ -85,6 +93,8 @@ class UserTable:
         ]
         self._read_rule = read_rule
         self._deletion = "soft" if soft_delete else mapping.deletion
+        self.lock_timeout = lock_timeout
+        self._deadline = math.inf
 
     @classmethod
     def from_settings(
@@ -104,13 +114,19 @@ class UserTable:
             tier_metadata_key=settings.tier_metadata_key,
             soft_delete=settings.soft_delete,
             read_rule=read_rule,
+            lock_timeout=settings.lock_timeout,
         )
 
-    def asking(self, ask: Ask) -> Self:
-        """The same table, with another way to ask Clerk."""
+    def for_run(self, ask: Ask, *, deadline: float) -> Self:
+        """Return the same table for one run, with its own way to ask Clerk.
+
+        At the `deadline`, of time.monotonic(), batches end with OutOfTimeError.
+        """
         users = copy.copy(self)
         users._ask = ask  # noqa: SLF001 - of this very class
-        users.__dict__.pop("_preview", None)  # it is of one run
+        users._deadline = deadline  # noqa: SLF001 - same
+        for of_one_run in ("_preview", "_batches"):
+            users.__dict__.pop(of_one_run, None)
         return users
 
     def clock(self) -> datetime:
@@ -127,12 +143,14 @@ class UserTable:
 
         `confirmed_at` is the database's clock, read before Clerk was asked for this
         user by id; it lets a user come back whose tombstone is older. Raises
-        InvalidPayloadError if Postgres cannot hold what the user contains, and
-        RowRefusedError if the row was not written, though nothing objected.
+        InvalidPayloadError if Postgres cannot hold what the user contains,
+        RowRefusedError if the row was not written, though nothing objected, and
+        RowLockedError.
         """
-        parameters = [*self.rows.row(user, confirmed_at), *self._flags, False]
+        row = [*self.rows.row(user, confirmed_at), *self._flags, False]
+        parameters = [*row, self._patience]
         try:
-            outcome = self._database.run(
+            outcome = self._once_unlocked(
                 lambda connection: Outcome.of(
                     one_row(connection, self._sql.upsert_user.call, parameters)
                 )
@@ -151,17 +169,20 @@ class UserTable:
         if outcome.blocked:
             prepared = self.rows.prepare([user], confirmed_at=confirmed_at)
             self._reassign_emails(prepared.rows, outcome)
+            if outcome.locked:
+                raise RowLockedError
             if user.id in outcome.failed:
                 raise InvalidPayloadError("The table refuses this user: see the log.")
         self._name_losers(outcome)
         return outcome
 
     def upsert_prepared(self, prepared: Prepared, *, dry_run: bool = False) -> Outcome:
-        """Apply users in one transaction; of several versions of one, the newest.
+        """Apply users; of several versions of one, the newest.
 
-        Users that the table refuses end in `failed`, and the others are applied. A
-        dry run finds out what would happen and changes nothing. It only reads, so it
-        does not foresee which rows a constraint or trigger would refuse.
+        Users that the table refuses end in `failed`, those whose rows another
+        transaction has locked in `locked`, and the others are applied. A dry run finds
+        out what would happen and changes nothing. It only reads, so it does not foresee
+        which rows a constraint or trigger would refuse.
         """
         newest: dict[str, StagedRow] = {row[0]: row for row in prepared.rows}
         if len(newest) < len(prepared.rows):
@@ -184,6 +205,23 @@ class UserTable:
             self._name_losers(outcome)
         return outcome
 
+    def upsert_locked(self, rows: list[StagedRow]) -> Outcome:
+        """Apply users of `Outcome.locked`. Those whose rows stay locked end in
+        `failed`."""
+        outcome = Outcome()
+
+        def attempt(rows: list[StagedRow]) -> list[StagedRow]:
+            outcome.add(self._write_batch(sorted(rows)))
+            if outcome.blocked:
+                self._reassign_emails(rows, outcome)
+            locked, outcome.locked = outcome.locked, []
+            return locked
+
+        for row in until_unlocked(attempt, rows, seconds=self.lock_timeout):
+            outcome.add(self._batches.refused(row, Refusal(LOCK_TIMEOUT)))
+        self._name_losers(outcome)
+        return outcome
+
     def upsert_many(
         self,
         users: Iterable[ClerkUser],
@@ -191,30 +229,37 @@ class UserTable:
         confirmed_at: datetime | None = None,
         dry_run: bool = False,
     ) -> Outcome:
-        """Prepare users, and do what `upsert_prepared` does."""
+        """Prepare users, and do what `upsert_prepared` does, then `upsert_locked`."""
         prepared = self.rows.prepare(users, confirmed_at=confirmed_at)
-        return self.upsert_prepared(prepared, dry_run=dry_run)
+        outcome = self.upsert_prepared(prepared, dry_run=dry_run)
+        locked, outcome.locked = outcome.locked, []
+        outcome.add(self.upsert_locked(locked))
+        return outcome
 
     def delete(
         self, clerk_ids: Sequence[str], *, unless_synced_since: datetime | None = None
     ) -> int:
         """Delete users and leave tombstones, known here or not; returns rows deleted.
 
-        With `unless_synced_since` (the database's clock), spares the users that any
-        door has written since then.
+        With `unless_synced_since` (the database's clock), leaves out users that any
+        entry point has written since then. Of several users, no locked row is waited
+        for: see `locks.locked_ids`.
         """
+        alone = len(clerk_ids) == 1 and unless_synced_since is None
         parameters = [list(clerk_ids), unless_synced_since, self._deletion]
-        return self._database.run(
-            lambda connection: int(
-                one_row(connection, self._sql.delete_users.call, parameters)[0]
-            )
-        )
+
+        def work(connection: psycopg.Connection) -> int:
+            waits = self._patience if alone else WHILE_OTHERS_WAIT
+            call = self._sql.delete_users.call
+            return int(one_row(connection, call, [*parameters, waits])[0])
+
+        return self._once_unlocked(work) if alone else self._database.run(work)
 
     def delete_user(self, clerk_id: str) -> None:
         """Delete one user and leave a tombstone, known here or not.
 
-        Raises DeletionBlockedError. Then nothing was changed, and there is no
-        tombstone beside a row that stays.
+        Raises DeletionBlockedError or RowLockedError. Then nothing was changed, and
+        there is no tombstone beside a row that stays.
         """
         try:
             self.delete([clerk_id])
@@ -256,11 +301,35 @@ class UserTable:
         )
 
     def _write_batch(
-        self, rows: list[StagedRow], *, all_asked: bool = False
+        self, rows: Sequence[StagedRow], *, all_asked: bool = False
     ) -> Outcome:
-        flags = [*self._flags, all_asked]
-        writer = BatchWriter(self._database, self._sql, flags, too_long=self._too_long)
-        return writer.write(rows)
+        return self._batches.write(rows, [*self._flags, all_asked])
+
+    @cached_property
+    def _batches(self) -> BatchWriter:
+        return BatchWriter(
+            self._database,
+            self._sql,
+            too_long=lambda: self._too_long,
+            deadline=self._deadline,
+        )
+
+    @property
+    def _patience(self) -> str:
+        """As a lock_timeout of Postgres."""
+        return f"{round(self.lock_timeout * 1000)}ms"
+
+    def _once_unlocked(self, work: Work[Result]) -> Result:
+        """Run a unit of work about one user, which others do not wait for longer than
+        the lock timeout: then it begins again. Raises RowLockedError after five."""
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                return self._database.run(work)
+            except errors.LockNotAvailable as error:
+                locked = error
+            if seconds_left() < 2 * self.lock_timeout:
+                break
+        raise RowLockedError from locked
 
     @property
     def _too_long(self) -> TooLong:

@@ -54,6 +54,6 @@ def test_a_key_that_is_not_unique_any_more_says_what_to_do(
 ) -> None:
     """`migrate` then names the column."""
     users.upsert(a_user())
-    connection.execute("ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE")
+    connection.execute("ALTER TABLE sync_state DROP CONSTRAINT sync_state_pkey")
     with pytest.raises(SchemaOutdatedError, match="migrate"):
         users.upsert(a_user(version=1, first_name="New"))
