@@ -20,9 +20,13 @@ from clerksync.observability import describe, logger
 from clerksync.write.rows import Prepared
 
 # Users in a batch. So few that the database soon has work, and so many that planning
-# and committing do not count; no more than memory should hold.
+# and committing do not count; no more than memory should hold, and no more than a slow
+# table takes in a few seconds: after each batch, a later run can resume.
+_FIRST: Final = 1_000
 _SMALLEST: Final = 5_000
 _LARGEST: Final = 10_000
+_QUICK_SECONDS: Final = 0.25
+_SLOW_SECONDS: Final = 2.0
 # Pages that may wait for the database, for each thread.
 _WAITING_PAGES: Final = 2
 # For threads whose results nobody reads any more.
@@ -178,10 +182,13 @@ def _collected(
     size = 0
     first_error: BaseException | None = None
     give_up_at = clerk.deadline + GRACE_SECONDS
+    most = _FIRST
     while workers:
-        if size >= _LARGEST or (size >= _SMALLEST and results.empty()):
+        if size >= most or (size >= _SMALLEST and results.empty()):
+            began = time.monotonic()
             yield batch
             batch, size = [], 0
+            most = _next_size(most, time.monotonic() - began)
         try:
             result = results.get(timeout=_seconds_until(give_up_at))
         except Empty:
@@ -203,6 +210,13 @@ def _collected(
         yield batch
     if first_error is not None:
         raise first_error
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """How many users the next batch may have, if the last one took so long."""
+    if seconds < _QUICK_SECONDS:
+        return min(size * 4, _LARGEST)
+    return max(1, size // 2) if seconds > _SLOW_SECONDS else size
 
 
 def _let_go(

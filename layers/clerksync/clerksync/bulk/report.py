@@ -1,6 +1,7 @@
 """What a run of bulk sync reports: its status, the reasons, and the counts."""
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, Self
 from uuid import UUID
@@ -13,6 +14,7 @@ Status = Literal["completed", "partial", "refused", "failed"]
 _SEVERITY: Final = ("completed", "partial", "refused", "failed")
 _OBSTACLES_NAMED: Final = 5
 _FAILURES_NAMED: Final = 20
+_REFUSALS_NAMED: Final = 3
 _RUN_AGAIN: Final = "Run again when that has ended."
 
 
@@ -44,6 +46,8 @@ class Counts:
     """How long Clerk was asked for orphans by ID."""
     failures: list[str] = field(default_factory=list)
     """The first users that could not be written: each ID with the reason."""
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Why users could not be written, each with their number."""
     obstacles: set[str] = field(default_factory=set)
     """What blocks deletions: tables and constraints."""
 
@@ -59,6 +63,7 @@ class Counts:
             deleted=outcome.deleted,
             failed=len(outcome.failed),
             failures=outcome.failures[:_FAILURES_NAMED],
+            refusals=dict(Counter(f.partition(": ")[2] for f in outcome.failures)),
             email_conflicts=outcome.email_conflicts,
             held_back=outcome.held_back,
         )
@@ -71,6 +76,7 @@ class Counts:
 
     def add(self, other: "Counts") -> None:
         self.obstacles |= other.obstacles
+        self.refusals = dict(Counter(self.refusals) + Counter(other.refusals))
         self.failures += other.failures[: _FAILURES_NAMED - len(self.failures)]
         for counter in fields(Counts):
             value = getattr(other, counter.name)
@@ -132,8 +138,12 @@ class Report(Counts):
                 f"{named}. {what_to_do} The log names the users.",
             )
         if failed := self.failed + failed_before:
-            reason = f"{failed} users could not be written, see the log."
-            self.fall_short("partial", reason)
+            most = Counter(self.refusals).most_common(_REFUSALS_NAMED)
+            named = ", ".join(f"{number} {why}" for why, number in most)
+            why = f" ({named})" if named else ""
+            self.fall_short(
+                "partial", f"{failed} users could not be written{why}, see the log."
+            )
         if self.companions_failed:
             self.fall_short(
                 "partial",

@@ -7,11 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import psycopg
+from psycopg import errors
 
 from clerksync.errors import OutOfTimeError
 from clerksync.postgres.database import Database
 from clerksync.write.copy_text import values_of
-from clerksync.write.locks import WHILE_OTHERS_WAIT, locked_ids, took_too_long
+from clerksync.write.locks import (
+    LOCK_TIMEOUT,
+    WHILE_OTHERS_WAIT,
+    locked_ids,
+    took_too_long,
+)
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import Refusal, RefusalLog, concerns_statement
 from clerksync.write.rows import StagedRow
@@ -30,6 +36,10 @@ _FIRST: Final = 1_000
 _LARGEST: Final = 10_000
 _ISOLATED: Final = 1_000
 _QUICK_SECONDS: Final = 0.1
+# For what was fetched before the deadline.
+_GRACE_SECONDS: Final = 1.0
+# How long a table is waited for that the application has locked as a whole.
+_TABLE_SECONDS: Final = 60.0
 
 
 class BatchWriter:
@@ -42,29 +52,31 @@ class BatchWriter:
         self,
         database: Database,
         path: WritePath,
+        flags: Sequence[Any],
         *,
         too_long: Callable[[], TooLong],
         deadline: float = math.inf,
     ) -> None:
-        """`deadline` is of time.monotonic()."""
+        """`flags` are those of the upsert; `deadline` is of time.monotonic()."""
         self._database = database
         self._path = path
+        self._flags = flags
         self._too_long = too_long
         self._deadline = deadline
         self._size = _FIRST
         self._log = RefusalLog("user not written")
 
-    def write(self, rows: Sequence[StagedRow], flags: Sequence[Any]) -> Outcome:
-        """Apply rows, one for each user, sorted by ID. `flags` are those of the upsert.
+    def write(self, rows: Sequence[StagedRow], *, all_asked: bool = False) -> Outcome:
+        """Apply rows, one for each user, sorted by ID.
 
         Rows that the table refuses are left out and end in `failed`; rows that another
         transaction has locked are left out and end in `locked`. Users who are blocked
-        by the email of another are returned and not written, unless all were asked for.
+        by the email of another are returned and not written, unless `all_asked`.
 
         Raises the error if the statement itself is refused, which a batch of none
         shows, and OutOfTimeError between two units of work.
         """
-        return self._in_units(rows, lambda unit: self._together(unit, flags))
+        return self._in_units(rows, lambda unit: self._together(unit, all_asked))
 
     def _in_units(
         self,
@@ -76,8 +88,7 @@ class BatchWriter:
         outcome = Outcome()
         left = list(rows)
         while left:
-            if time.monotonic() > self._deadline:
-                raise OutOfTimeError
+            self._check_time()
             unit = left[: min(self._size, most)]
             began = time.monotonic()
             try:
@@ -87,6 +98,7 @@ class BatchWriter:
                     outcome.locked += [row for row in unit if row[0] in locked]
                     left = [row for row in left if row[0] not in locked]
                 elif took_too_long(error) and len(unit) > 1:
+                    self._wait_for_table(error)
                     self._size = len(unit) // 2
                 else:
                     raise
@@ -96,29 +108,48 @@ class BatchWriter:
                 self._size = min(self._size * 4, _LARGEST)
         return outcome
 
-    def _together(self, rows: list[StagedRow], flags: Sequence[Any]) -> Outcome:
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline + _GRACE_SECONDS:
+            raise OutOfTimeError
+
+    def _wait_for_table(self, error: psycopg.Error) -> None:
+        """Return as soon as a batch of none need not wait for a lock. If it must, the
+        table itself is locked, and fewer rows would not help."""
+        until = time.monotonic() + _TABLE_SECONDS
+        while error.sqlstate == LOCK_TIMEOUT:
+            try:
+                self._call(self._path.upsert_staged, [])
+            except errors.LockNotAvailable as still:
+                error = still
+            else:
+                return
+            if time.monotonic() > until:
+                raise error
+            self._check_time()
+
+    def _together(self, rows: list[StagedRow], all_asked: bool) -> Outcome:
         try:
-            return Outcome.of(self._call(self._path.upsert_staged, rows, flags))
+            return Outcome.of(self._call(self._path.upsert_staged, rows, all_asked))
         except psycopg.Error as error:
             if _is_not_refused(error):
                 raise
-            self._call(self._path.upsert_staged, [], flags)
+            self._call(self._path.upsert_staged, [], all_asked)
             if len(rows) == 1:
                 return self.refused(rows[0], Refusal.of(error))
         return self._in_units(
-            rows, lambda unit: self._isolated(unit, flags), most=_ISOLATED
+            rows, lambda unit: self._isolated(unit, all_asked), most=_ISOLATED
         )
 
-    def _isolated(self, rows: list[StagedRow], flags: Sequence[Any]) -> Outcome:
+    def _isolated(self, rows: list[StagedRow], all_asked: bool) -> Outcome:
         try:
-            *counts, refused = self._call(self._path.isolate, rows, flags)
+            *counts, refused = self._call(self._path.isolate, rows, all_asked)
         except psycopg.Error as error:
             if _is_not_refused(error):
                 raise
             # COPY refuses a value, such as one that the database's encoding lacks.
             middle = len(rows) // 2
-            outcome = self.write(rows[:middle], flags)
-            outcome.add(self.write(rows[middle:], flags))
+            outcome = self.write(rows[:middle], all_asked=all_asked)
+            outcome.add(self.write(rows[middle:], all_asked=all_asked))
             return outcome
         outcome = Outcome.of(tuple(counts))
         by_id = {row[0]: row for row in rows}
@@ -127,7 +158,7 @@ class BatchWriter:
             row, refusal = by_id[clerk_id], Refusal(*why)
             if refusal.sqlstate in _TAKEN and tried[refusal] < _ENOUGH_ALIKE:
                 # Perhaps only a race.
-                alone = self.write([row], flags)
+                alone = self.write([row], all_asked=all_asked)
                 tried[refusal] += len(alone.failed)
                 outcome.add(alone)
             else:
@@ -144,9 +175,9 @@ class BatchWriter:
         return Outcome(failed=[clerk_id], failures=[f"{clerk_id}: {refusal}"])
 
     def _call(
-        self, function: Function, rows: list[StagedRow], flags: Sequence[Any]
+        self, function: Function, rows: list[StagedRow], all_asked: bool = False
     ) -> tuple[Any, ...]:
-        arguments = [*flags, WHILE_OTHERS_WAIT]
+        arguments = [*self._flags, all_asked, WHILE_OTHERS_WAIT]
         return self._database.run(
             lambda connection: call_staged(
                 connection, self._path, function, rows, arguments

@@ -2,7 +2,8 @@
 
 The body of a PL/pgSQL function, with the name of the upsert left open. It tries groups
 of rows, each in a subtransaction, and halves a group that is refused until the row is
-alone. All rows of the batch are still written in one transaction.
+alone. Where 64 rows in a row were refused for one reason, a group that is refused for
+it is not halved any more. All rows are still written in one transaction.
 """
 
 from typing import LiteralString
@@ -23,6 +24,9 @@ DECLARE
     _table text;
     _constraint text;
     _column text;
+    _why jsonb;
+    _last jsonb;
+    _alike integer := 0;
 BEGIN
     created := 0;
     updated := 0;
@@ -60,11 +64,17 @@ BEGIN
             THEN
                 RAISE;  -- not about a row, or about one that is locked
             END IF;
-            IF _from = _to THEN
-                refused := refused || jsonb_build_array(jsonb_build_array(
-                    _ids[_from], _state, nullif(_table, ''), nullif(_constraint, ''),
-                    nullif(_column, '')
-                ));
+            _why := jsonb_build_array(
+                _state, nullif(_table, ''), nullif(_constraint, ''), nullif(_column, '')
+            );
+            IF _from = _to OR (_why = _last AND _alike >= 64) THEN
+                refused := refused || (
+                    SELECT jsonb_agg(jsonb_build_array(id) || _why)
+                    FROM unnest(_ids[_from:_to]) AS id
+                );
+                _alike := CASE WHEN _why = _last THEN _alike ELSE 0 END
+                          + _to - _from + 1;
+                _last := _why;
             ELSE
                 _middle := (_from + _to) / 2;
                 _froms := _froms || (_middle + 1) || _from;
@@ -72,6 +82,7 @@ BEGIN
             END IF;
             CONTINUE;
         END;
+        _alike := 0;
         created := created + _part.created;
         updated := updated + _part.updated;
         unchanged := unchanged + _part.unchanged;

@@ -303,13 +303,14 @@ class UserTable:
     def _write_batch(
         self, rows: Sequence[StagedRow], *, all_asked: bool = False
     ) -> Outcome:
-        return self._batches.write(rows, [*self._flags, all_asked])
+        return self._batches.write(rows, all_asked=all_asked)
 
     @cached_property
     def _batches(self) -> BatchWriter:
         return BatchWriter(
             self._database,
             self._sql,
+            self._flags,
             too_long=lambda: self._too_long,
             deadline=self._deadline,
         )

@@ -67,9 +67,14 @@ def hasty(database_url: str) -> Iterator[Bulk]:
 
 
 def test_an_error_of_the_database_in_mid_walk_leaves_a_checkpoint(
-    hasty: Bulk, stub: StubClerk, connection: psycopg.Connection, database_url: str
+    hasty: Bulk,
+    stub: StubClerk,
+    connection: psycopg.Connection,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is raised, the ledger has the reason, and the next run goes on."""
+    """It is raised, the ledger has the reason, and the next run resumes."""
+    monkeypatch.setattr("clerksync.write.batch._TABLE_SECONDS", 0.2)
     with psycopg.connect(database_url) as blocker:
         lock, locked = threading.Lock(), False
 

@@ -31,6 +31,7 @@ KEYS = {
     "deletions_blocked": int,
     "companions_failed": int,
     "failures": list,
+    "refusals": dict,
     "failed": int,
     "email_conflicts": int,
     "held_back": int,

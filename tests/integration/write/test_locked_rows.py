@@ -1,0 +1,164 @@
+"""A row that the application has locked delays that row, and nothing else."""
+
+import psycopg
+import pytest
+
+from clerksync.errors import RowLockedError
+from clerksync.postgres.database import Database
+from clerksync.write.companions import restore_companions
+from clerksync.write.user_table import UserTable
+from tests.locks import locked
+from tests.people import a_user, user_id
+from tests.tables import rows
+
+
+@pytest.fixture
+def users(database: Database) -> UserTable:
+    """Waits only briefly for locked rows."""
+    return UserTable(database, lock_timeout=0.2)
+
+
+def test_a_batch_writes_all_rows_except_the_locked_ones(
+    users: UserTable, database_url: str, connection: psycopg.Connection
+) -> None:
+    """They are returned as locked, and nothing of them was claimed."""
+    users.upsert_many([a_user(n, version=1) for n in range(300)])
+    new = users.rows.prepare(a_user(n, version=2, first_name="New") for n in range(310))
+    with locked(database_url, user_id(7)), locked(database_url, user_id(150)):
+        outcome = users.upsert_prepared(new)
+    assert [row[0] for row in outcome.locked] == [user_id(7), user_id(150)]
+    assert (outcome.created, outcome.updated, outcome.failed) == (10, 298, [])
+    state = rows(connection, "sync_state")
+    old = {i for i, row in rows(connection).items() if row["first_name"] != "New"}
+    assert old == {user_id(7), user_id(150)}
+    versions = {i: row["clerk_updated_at"] for i, row in state.items()}
+    assert versions[user_id(7)] < versions[user_id(8)]
+
+
+def test_a_locked_row_that_needs_no_change_is_not_waited_for(
+    users: UserTable, database_url: str
+) -> None:
+    """Whether its version is the same or newer."""
+    users.upsert_many([a_user(n, version=1) for n in range(20)])
+    people = [a_user(n, version=n % 2 + 1) for n in range(20)]
+    with locked(database_url, user_id(7)), locked(database_url, user_id(8)):
+        outcome = users.upsert_many(people)
+    assert (outcome.unchanged, outcome.failed) == (20, [])
+
+
+def test_a_row_that_stays_locked_is_failed_and_says_so(
+    users: UserTable, database_url: str
+) -> None:
+    """By ID, with the reason."""
+    users.upsert_many([a_user(n, version=1) for n in range(5)])
+    people = [a_user(n, version=2, first_name="New") for n in range(5)]
+    with locked(database_url, user_id(3)):
+        outcome = users.upsert_many(people)
+    assert outcome.failed == [user_id(3)]
+    assert outcome.failures == [f"{user_id(3)}: locked by another transaction"]
+    assert outcome.updated == 4
+    assert users.upsert_many(people).updated == 1
+
+
+def test_a_row_that_is_unlocked_meanwhile_is_written(
+    users: UserTable, database_url: str, connection: psycopg.Connection
+) -> None:
+    """Locked rows are tried again."""
+    users.upsert_many([a_user(n, version=1) for n in range(5)])
+    new = users.rows.prepare(a_user(n, version=2, first_name="New") for n in range(5))
+    with locked(database_url, user_id(3)):
+        outcome = users.upsert_prepared(new)
+    again = users.upsert_locked(outcome.locked)
+    assert (again.updated, again.failed, again.locked) == (1, [], [])
+    assert rows(connection)[user_id(3)]["first_name"] == "New"
+
+
+def test_a_single_user_whose_row_is_locked_is_an_error_that_says_so(
+    users: UserTable, database_url: str, connection: psycopg.Connection
+) -> None:
+    """Nothing was claimed: the same event, sent again, is applied."""
+    users.upsert(a_user(1, version=1))
+    with locked(database_url, user_id(1)):
+        with pytest.raises(RowLockedError, match="locked"):
+            users.upsert(a_user(1, version=2, first_name="New"))
+        with pytest.raises(RowLockedError, match="locked"):
+            users.delete_user(user_id(1))
+    assert rows(connection, "sync_state")[user_id(1)]["deleted_at"] is None
+    assert users.upsert(a_user(1, version=2, first_name="New")).action == "updated"
+    users.delete_user(user_id(1))
+    assert rows(connection) == {}
+
+
+@pytest.mark.parametrize("all_of_them", [False, True], ids=["one", "all"])
+def test_an_email_whose_holder_is_locked_waits_alone(
+    users: UserTable,
+    database_url: str,
+    connection: psycopg.Connection,
+    *,
+    all_of_them: bool,
+) -> None:
+    """The users who do not want it are written."""
+    users.upsert_many([a_user(n, version=1) for n in range(10)])
+    wants = a_user(11, version=5, email="user3@example.com")
+    with locked(database_url, user_id(3)):
+        if all_of_them:
+            with pytest.raises(RowLockedError):
+                users.upsert(wants)
+        else:
+            others = [a_user(n, version=2, first_name="New") for n in (1, 2)]
+            outcome = users.upsert_many([*others, wants])
+            assert (outcome.updated, outcome.failed) == (2, [user_id(11)])
+        assert user_id(11) not in rows(connection)
+    assert users.upsert(wants).action == "created"
+    assert rows(connection)[user_id(3)]["email"] is None
+
+
+def test_locked_rows_that_are_to_be_deleted_are_named(
+    users: UserTable, database_url: str
+) -> None:
+    """The statement is refused at once, and says which rows are locked."""
+    users.upsert_many([a_user(n) for n in range(5)])
+    ids = [user_id(n) for n in range(5)]
+    with (
+        locked(database_url, user_id(3)),
+        pytest.raises(psycopg.Error) as error,
+    ):
+        users.delete(ids)
+    assert error.value.diag.message_detail == user_id(3)
+    assert users.delete(ids) == 5
+
+
+@pytest.mark.alters_schema
+def test_a_companion_whose_user_is_locked_costs_that_row_only(
+    users: UserTable,
+    database: Database,
+    database_url: str,
+    connection: psycopg.Connection,
+) -> None:
+    """The rows of the others are made, and the next run makes this one."""
+    users.upsert_many([a_user(n) for n in range(20)])
+    connection.execute("DELETE FROM rate_limits")
+    with locked(database_url, user_id(3)):
+        (failure,) = restore_companions(database, users)
+    assert failure == f"{user_id(3)}: rate_limits: locked by another transaction"
+    assert len(rows(connection, "rate_limits")) == 19
+    assert restore_companions(database, users) == []
+
+
+@pytest.mark.alters_schema
+def test_a_locked_row_of_another_table_costs_only_who_needs_it(
+    users: UserTable, database_url: str, connection: psycopg.Connection
+) -> None:
+    """Here, a trigger of the application updates a row per user."""
+    connection.execute(
+        "CREATE TABLE totals (id text PRIMARY KEY, n integer NOT NULL DEFAULT 0);"
+        "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " UPDATE totals SET n = n + 1 WHERE id = NEW.id; RETURN NEW; END$$;"
+        "CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION t()"
+    )
+    users.upsert_many([a_user(n, version=1) for n in range(40)])
+    connection.execute("INSERT INTO totals (id) SELECT id FROM users")
+    people = [a_user(n, version=2, first_name="New") for n in range(40)]
+    with locked(database_url, user_id(3), table="totals"):
+        outcome = users.upsert_many(people)
+    assert (outcome.updated, outcome.failed) == (39, [user_id(3)])
