@@ -51,13 +51,13 @@ def members(database: Database, connection: psycopg.Connection) -> UserTable:
     return UserTable(database, mapping=mapping)
 
 
-@pytest.fixture(params=RULES.values(), ids=RULES)
+@pytest.fixture(params=RULES)
 def refusing(
     request: pytest.FixtureRequest, members: UserTable, connection: psycopg.Connection
 ) -> UserTable:
     """A table that at COMMIT refuses all who are called Bad."""
-    if request.param:
-        at_commit(connection, "INSERT OR UPDATE", REFUSES.format(request.param))
+    if raising := RULES[request.param]:
+        at_commit(connection, "INSERT OR UPDATE", REFUSES.format(raising))
     else:
         connection.execute(
             "CREATE TABLE names (name text PRIMARY KEY);"
