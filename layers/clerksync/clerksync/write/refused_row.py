@@ -1,5 +1,6 @@
 """What the server refuses: one row, or the statement itself."""
 
+import re
 from typing import Final, NamedTuple, Self
 
 import psycopg
@@ -13,8 +14,10 @@ KEPT: Final = "CS002"
 """Raised by our functions: a row is still live after its deletion."""
 # Nothing that one row could cause: the connection, resources, an operator, a server
 # that may not write, and collisions that were retried often enough.
-_CLASSES: Final = ("08", "53", "57", "58", "XX")
+_CLASSES: Final = ("08", "53", "57", "58")
 _STATES: Final = frozenset({"25006", "40001", "40P01"})
+# On purpose, so about the row that a trigger was looking at. The innermost comes first.
+_RAISED: Final = re.compile(r"PL/pgSQL function [^\n]* at RAISE$", re.MULTILINE)
 _KEPT_BY: Final = (
     "a trigger, rule or policy that keeps the row (if it soft-deletes, say "
     'deletion = "trigger" in the mapping)'
@@ -24,10 +27,13 @@ _KEPT_BY: Final = (
 def concerns_statement(error: psycopg.Error) -> bool:
     """Whether an error is surely not about a single row.
 
-    If this is false, a batch of none tells: see `BatchWriter.write`.
+    If this is false, a batch of none tells: see `BatchWriter.write`. A trigger can
+    raise any state, such as that of a full disk.
     """
     state = error.sqlstate
-    return state is None or state.startswith(_CLASSES) or state in _STATES
+    if state is None or _RAISED.match(error.diag.context or ""):
+        return state is None
+    return state.startswith(_CLASSES) or state in _STATES
 
 
 def obstacle(error: psycopg.Error) -> str:
