@@ -56,7 +56,7 @@ def sync(request: Request) -> Response:
     check_body(request.body, clerk_id)
     users = UserTable.from_settings(database, settings, clerk.users_by_id)
     user, outcome = sync_user(users, clerk, clerk_id)
-    logger.info("self-sync", clerk_id=clerk_id, action=outcome.action)
+    logger.info("self-sync", action=outcome.action)
     count(f"SelfSyncs{outcome.action.capitalize()}")
     count("EmailConflicts", outcome.email_conflicts)
     row = row_of_synced(users, user, outcome)
@@ -72,13 +72,15 @@ def me(request: Request) -> Response:
 
 def authenticate(request: Request) -> str:
     issuer = settings.clerk_issuer
-    return sessions.verify(
+    clerk_id = sessions.verify(
         find_token(request.headers, request.cookies),
         pem=settings.clerk_jwt_key,
         jwks_url=clerk.jwks_url(issuer),
         issuer=issuer,
         authorized_parties=settings.authorized_parties,
     )
+    logger.append_keys(clerk_id=clerk_id)
+    return clerk_id
 
 
 def check_body(body: bytes, clerk_id: str) -> None:

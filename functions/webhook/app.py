@@ -60,6 +60,7 @@ def apply(event: WebhookEvent) -> str:
     """What was done; committed when this returns."""
     users = UserTable.from_settings(database, settings, ask_clerk)
     if event.user is not None:
+        logger.append_keys(clerk_id=event.user.id)
         outcome = users.upsert(event.user)
         count("EmailConflicts", outcome.email_conflicts)
         return outcome.action

@@ -3,8 +3,7 @@
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import urllib3
 
@@ -21,8 +20,7 @@ _BACKOFF_SECONDS: Final = 0.5
 _RANDOM: Final = random.SystemRandom()
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long to insist on one response. A 429 is waited out and is no failed try."""
 
     retries: int

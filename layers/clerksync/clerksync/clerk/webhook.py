@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from standardwebhooks.webhooks import (
     EmptyWebhookSecretError,
@@ -26,8 +25,7 @@ _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _USER_DELETED: Final = "user.deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookEvent:
+class WebhookEvent(NamedTuple):
     type: str
     user: ClerkUser | None = None
     """Set for user.created and user.updated."""

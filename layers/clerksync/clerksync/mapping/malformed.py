@@ -53,10 +53,10 @@ def said(error: Any, path: KeyPath, lines: Lines, settings: Iterable[str]) -> st
 
 def _shape(kind: str, path: KeyPath, lines: Lines) -> str | None:
     what = path[-1] if path else ""
-    is_model = kind in {"model_type", "model_attributes_type"}
-    if is_model and path[:1] == ("columns",):
+    is_section = kind == "dict_type"
+    if is_section and path[:1] == ("columns",) and len(path) == 2:
         return f'{what}: input should be a source, as in {what} = "first_name"'
-    if is_model and path == ("table", "tier"):
+    if is_section and path == ("table", "tier"):
         return 'tier: input should be the name of a column: tier = "tier"'
     is_companion = path[:1] == ("companions",)
     if "defaults" in path or (is_companion and "values" in path):

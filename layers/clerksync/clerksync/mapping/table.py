@@ -7,7 +7,7 @@ mappings from TOML; the default schema is one of them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import create_model
 
@@ -26,8 +26,9 @@ Values = tuple[tuple[str, str], ...]
 """A text of Clerk's and the text to write for it; `*` is any other text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
+    """What one column of the target table gets."""
+
     name: str
     source: str
     """The attribute of ClerkUser that fills it, or a path into its metadata. With
@@ -43,15 +44,14 @@ class Column:
     """The number of characters after which a text is cut off."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnId:
+class OwnId(NamedTuple):
     """A key that the table has besides the Clerk id."""
 
     column: str
     generated: Generated
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Companion:
     """A table with a row for each user, made with the user."""
 

@@ -61,6 +61,8 @@ BEGIN
         GET DIAGNOSTICS deleted = ROW_COUNT;
         deleted := greatest(deleted, _live);
     END IF;
+    -- What COMMIT would do happens now, so that the next statement sees it.
+    SET CONSTRAINTS ALL IMMEDIATE;
     -- A trigger, rule or policy can keep a row without an error. No tombstone may stand
     -- beside a row that is live: all of this is undone.
     IF EXISTS (

@@ -24,6 +24,7 @@ DECLARE
     _table text;
     _constraint text;
     _column text;
+    _context text;
     _why jsonb;
     _last jsonb;
     _alike integer := 0;
@@ -55,14 +56,20 @@ BEGIN
                 _ids[_from:_to], _require_email, _manages_tier, _default_tier,
                 _all_asked, _lock_timeout
             );
-        EXCEPTION WHEN OTHERS THEN
+            SET CONSTRAINTS ALL DEFERRED;  -- the upsert has checked them
+        EXCEPTION WHEN OTHERS OR assert_failure OR query_canceled THEN
             GET STACKED DIAGNOSTICS
                 _state = RETURNED_SQLSTATE, _table = TABLE_NAME,
-                _constraint = CONSTRAINT_NAME, _column = COLUMN_NAME;
-            IF left(_state, 2) IN ('08', '53', '57', '58', 'XX')
-               OR _state IN ('25006', '40001', '40P01', '55P03', 'CS003')
+                _constraint = CONSTRAINT_NAME, _column = COLUMN_NAME,
+                _context = PG_EXCEPTION_CONTEXT;
+            -- Not about a row, unless a trigger raised it; or about one that is locked.
+            IF _state IN ('55P03', 'CS003')
+               OR (left(_state, 2) IN ('08', '53', '57', '58')
+                   OR _state IN ('25006', '40001', '40P01'))
+               AND _context
+                   !~ '^PL/pgSQL function (?![^ ]*clerksync_)[^\n]* at RAISE(\n|$)'
             THEN
-                RAISE;  -- not about a row, or about one that is locked
+                RAISE;
             END IF;
             _why := jsonb_build_array(
                 _state, nullif(_table, ''), nullif(_constraint, ''), nullif(_column, '')

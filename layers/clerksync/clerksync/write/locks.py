@@ -1,5 +1,6 @@
 """Rows that the application has locked: nobody else waits for them."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
@@ -14,6 +15,11 @@ _CANCELED: Final = "57014"
 WHILE_OTHERS_WAIT: Final = "100ms"
 """As a lock_timeout: how long a batch waits while it has the rows of others locked."""
 _PAUSE: Final = 0.05
+# On purpose, so about the row that a trigger was looking at, unless our own functions
+# raised it. The innermost comes first.
+_RAISED: Final = re.compile(
+    r"PL/pgSQL function (?!\S*clerksync_)[^\n]* at RAISE$", re.MULTILINE
+)
 
 Locked = TypeVar("Locked")
 
@@ -22,15 +28,19 @@ def locked_ids(error: psycopg.Error, ids: Sequence[str]) -> set[str]:
     """Return which of the rows handed over are locked, as far as the error shows it."""
     if error.sqlstate == LOCKED:
         return set((error.diag.message_detail or "").split(","))
-    if error.sqlstate == LOCK_TIMEOUT and len(ids) == 1:
+    if error.sqlstate == LOCK_TIMEOUT and len(ids) == 1 and took_too_long(error):
         return set(ids)
     return set()
 
 
+def raised_by_trigger(error: psycopg.Error) -> bool:
+    """Whether a trigger raised the error on purpose: it can choose any SQLSTATE."""
+    return _RAISED.match(error.diag.context or "") is not None
+
+
 def took_too_long(error: psycopg.Error) -> bool:
-    """Whether fewer rows might do: a lock was waited for, or the statement for its
-    time."""
-    return error.sqlstate in {LOCK_TIMEOUT, _CANCELED}
+    """Whether fewer rows might do: a lock timed out, or the statement."""
+    return error.sqlstate in {LOCK_TIMEOUT, _CANCELED} and not raised_by_trigger(error)
 
 
 def until_unlocked(

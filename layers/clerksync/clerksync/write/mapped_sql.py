@@ -118,6 +118,9 @@ def parts_of(
                     *_set(mapping.updated_at, "now()"),
                 ]
             ),
+            "has_triggers": sql.SQL(_HAS_TRIGGERS).format(
+                sql.Literal(names["users"].as_string())
+            ),
             "touched": sql.SQL("").join(
                 sql.SQL(", {} = now()").format(column) for column in touched
             ),
@@ -143,6 +146,11 @@ def parts_of(
 _IS_DUE: LiteralString = (
     "({differs_but_email} OR NOT ({same_email}) OR i.clerk_id = ANY (_released))"
 )
+# Only then can a row that was written not be there.
+_HAS_TRIGGERS: LiteralString = """EXISTS (
+        SELECT FROM pg_catalog.pg_trigger AS t
+        WHERE t.tgrelid = {}::pg_catalog.regclass AND NOT t.tgisinternal
+    )"""
 _LOCKING_VARIABLES: LiteralString = """
     _free text[];
     _locked text;"""

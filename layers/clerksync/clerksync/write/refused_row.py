@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Self
 import psycopg
 
 from clerksync.observability import logger
-from clerksync.write.locks import LOCK_TIMEOUT, LOCKED
+from clerksync.write.locks import LOCK_TIMEOUT, LOCKED, raised_by_trigger
 from clerksync.write.too_long import TOO_LONG
 
 SWALLOWED: Final = "CS001"
@@ -15,7 +15,7 @@ KEPT: Final = "CS002"
 """Raised by our functions: a row is still live after its deletion."""
 # Nothing that one row could cause: the connection, resources, an operator, a server
 # that may not write, and collisions that were retried often enough.
-_CLASSES: Final = ("08", "53", "57", "58", "XX")
+_CLASSES: Final = ("08", "53", "57", "58")
 _STATES: Final = frozenset({"25006", "40001", "40P01"})
 LOCK: Final = "another transaction, which has a row locked"
 _LOGGED_ALIKE: Final = 20
@@ -28,10 +28,13 @@ _KEPT_BY: Final = (
 def concerns_statement(error: psycopg.Error) -> bool:
     """Whether an error is surely not about a single row.
 
-    If this is false, a batch of none tells: see `BatchWriter.write`.
+    If this is false, a batch of none tells: see `BatchWriter.write`. A trigger can
+    raise any state, such as that of a full disk.
     """
     state = error.sqlstate
-    return state is None or state.startswith(_CLASSES) or state in _STATES
+    if state is None or raised_by_trigger(error):
+        return state is None
+    return state.startswith(_CLASSES) or state in _STATES
 
 
 def obstacle(error: psycopg.Error) -> str:

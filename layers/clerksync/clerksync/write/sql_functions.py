@@ -11,9 +11,9 @@ parameters, the other any number from the temporary table `clerksync_incoming`.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Final, LiteralString
+from typing import Final, LiteralString, NamedTuple
 
 from psycopg import sql
 
@@ -49,8 +49,7 @@ _STAGING: Final = sql.SQL("pg_temp.clerksync_incoming")
 _STAGED: LiteralString = "SET work_mem = '64MB' SET random_page_cost = 1.1" + _UTC
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A function as it is installed and as it is called, all arguments positional."""
 
     name: str
@@ -72,8 +71,7 @@ class Function:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class WritePath:
+class WritePath(NamedTuple):
     """The write path of one mapping in one schema."""
 
     upsert_user: Function
@@ -99,8 +97,7 @@ class WritePath:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Incoming:
+class _Incoming(NamedTuple):
     """A column of what a door hands over."""
 
     name: str
@@ -199,7 +196,7 @@ def functions_for(
     upserts = path.upsert_user, path.upsert_staged, path.upsert_some
     return [
         *(
-            replace(function, source=body.as_string())
+            function._replace(source=body.as_string())
             for function, body in zip(
                 upserts, _upserts(mapping, schema, rule), strict=True
             )

@@ -65,7 +65,13 @@ BEGIN
                    - created
             INTO skipped, unchanged
             FROM {incoming} AS i;
-            IF unchanged <> 0 OR _companions < created * {companions_each} THEN
+            SET CONSTRAINTS ALL IMMEDIATE;
+            IF unchanged <> 0 OR _companions < created * {companions_each}
+               OR {has_triggers} AND created > (
+                   SELECT count(*)
+                   FROM {incoming} AS i JOIN {users} AS u ON u.{key} = i.clerk_id
+               )
+            THEN
                 RAISE EXCEPTION USING
                     ERRCODE = 'CS001', MESSAGE = 'a row was not inserted';
             END IF;
@@ -189,11 +195,19 @@ BEGIN
     FROM written;
 
 {manage_tier}
-    -- A trigger, rule or policy can swallow a row without an error. A companion's row
-    -- may have come from elsewhere at the same moment.
-    IF _companions > 0 AND ({lacks_companion}) THEN
+    -- What COMMIT would do happens now, so that the next statements see it.
+    SET CONSTRAINTS ALL IMMEDIATE;
+    -- A trigger, rule or policy can swallow a row without an error, or take it back. A
+    -- companion's row may have come from elsewhere at the same moment.
+    IF _companions > 0 AND ({lacks_companion})
+       OR {has_triggers} AND created + updated > (
+           SELECT count(*)
+           FROM {users} AS u
+           WHERE u.{key} = ANY (_written) AND u.{key} = ANY (_claimed)
+       )
+    THEN
         RAISE EXCEPTION USING
-            ERRCODE = 'CS001', MESSAGE = 'a companion row was not written';
+            ERRCODE = 'CS001', MESSAGE = 'a row is not there after it was written';
     END IF;
     IF created + updated < cardinality(_claimed) THEN
         -- Who was claimed and not written must need no write.

@@ -266,6 +266,7 @@ class UserTable:
         except psycopg.Error as error:
             if concerns_statement(error):
                 raise
+            self.delete([])  # raises if the statement itself is refused
             raise DeletionBlockedError(obstacle(error)) from error
 
     def find(self, clerk_id: str) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """What self-sync writes down."""
 
+import psycopg
 import pytest
 
 from tests.doors import (
@@ -20,6 +21,24 @@ def test_every_sync_is_logged_and_counted(
     assert (line["clerk_id"], line["action"]) == (door.user_id, "created")
     assert '"SelfSyncsCreated":[1' in output
     assert_tells_nothing_private(output)
+
+
+@pytest.mark.alters_schema
+def test_a_row_that_the_table_refuses_is_logged_with_the_id_of_its_user(
+    door: Door, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The browser learns nothing of the application's own rules."""
+    connection.execute(
+        "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE sqlstate 'PT402'; END$$;"
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON users DEFERRABLE INITIALLY"
+        " DEFERRED FOR EACH ROW EXECUTE FUNCTION t()"
+    )
+    capsys.readouterr()
+    answer = door.sync()
+    (line,) = log_lines(capsys.readouterr().out, "request failed")
+    assert (answer.status, line["sqlstate"]) == (500, "PT402")
+    assert line["clerk_id"] == door.user_id
 
 
 @pytest.mark.usefixtures("known")
