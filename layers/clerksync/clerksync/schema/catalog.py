@@ -23,10 +23,11 @@ _SCHEMAS: LiteralString = """
 """
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-           -- Without the quotes of quote_all_identifiers.
-           btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"')
-               AS base_type,
-           b.typname = 'citext' AS is_citext,
+           -- Whatever schema its extension is in. Other names come without the quotes
+           -- of quote_all_identifiers.
+           CASE WHEN b.typname = 'citext' THEN 'citext'
+                ELSE btrim(b.oid::regtype::text, '"')
+           END AS base_type,
            CASE WHEN b.typtype = 'e' THEN array(
                SELECT e.enumlabel::text FROM pg_enum AS e
                WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder
@@ -77,7 +78,7 @@ class FoundColumn:
     name: str
     type: str
     base_type: str
-    is_citext: bool
+    """Of a domain, what it is made from. `citext` is named without its schema."""
     labels: list[str] | None
     """Of an enum, in their order."""
     length: int | None
@@ -91,6 +92,11 @@ class FoundColumn:
     """By itself, in whatever way: two rows cannot have the same constant."""
     unique_by: str | None
     """An index of any kind that has a say in it."""
+
+    @property
+    def is_citext(self) -> bool:
+        """Whether texts in different cases are the same to it."""
+        return self.base_type == "citext"
 
 
 def kind_of(connection: psycopg.Connection, qualified: str) -> str | None:
