@@ -5,10 +5,11 @@ from typing import Final
 
 from psycopg import sql
 
+from clerksync.schema.new_row import TEXTS, plain
 from local.map.catalog import MapColumn, MapTable
 from local.map.draft import Draft
 from local.map.new_column import how_to_add
-from local.map.usual_names import CLERK_ID, TEXTS, plain
+from local.map.usual_names import CLERK_ID
 
 _MAKES_CUIDS: Final = frozenset({"Prisma"})
 NEW_KEY: Final = "clerk_id"
@@ -84,7 +85,7 @@ def own_id_of(draft: Draft, tools: frozenset[str]) -> None:
         )
         return
     draft.set("id", {"column": name, "generate": generated}, note)
-    if column.leads_to is not None:
+    if column.found.leads_to is not None:
         _shared_id(draft, column)
 
 
@@ -167,10 +168,11 @@ def _unlinked(draft: Draft, column: MapColumn) -> None:
 
 def _shared_id(draft: Draft, column: MapColumn) -> None:
     """A primary key that is also another table's, such as Supabase's auth.users."""
-    constraint = _quoted(str(column.foreign_key))
+    constraint = _quoted(str(column.found.foreign_key))
     draft.decisions.append(
-        f"{column.name}: it references {column.leads_to}, where Clerk's users have no "
-        f"row. Run: ALTER TABLE {draft.table.quoted} DROP CONSTRAINT {constraint};"
+        f"{column.name}: it references {column.found.leads_to}, where Clerk's users "
+        f"have no row. Run: ALTER TABLE {draft.table.quoted} DROP CONSTRAINT "
+        f"{constraint};"
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from clerksync.schema.new_row import TEXTS, plain
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
 from local.map.new_column import how_to_add
@@ -11,11 +12,9 @@ from local.map.usual_names import (
     EMAIL,
     SOURCES,
     SUGGESTED,
-    TEXTS,
     TIER,
     TIMES,
     UPDATED,
-    plain,
 )
 
 # Clerk has a value for each user, whatever its sign-in asks for.
@@ -61,7 +60,7 @@ def times_of(draft: Draft) -> None:
 def tier_of(draft: Draft) -> None:
     """Add `tier`, unless the table has a default for it."""
     column = _first(draft, TIER, TEXTS)
-    if column is None or column.labels or column.found.filled_by_table:
+    if column is None or column.found.allowed or column.found.filled_by_table:
         return
     note = "guess: a new row gets CLERKSYNC_DEFAULT_TIER, and sync never changes it"
     draft.give_role("tier", column.name, note)

@@ -55,8 +55,8 @@ def _left_alone(draft: Draft) -> Iterator[str]:
 
 def _described(column: MapColumn) -> str:
     said = column.found.type
-    if column.labels:
-        said += f" ({', '.join(column.labels)})"
+    if column.found.allowed:
+        said += f" ({', '.join(column.found.allowed)})"
     if column.found.filled_by_table:
         said += ", which has a default"
     return f"{column.name}: {said}"

@@ -1,7 +1,8 @@
 """What the catalog says of a table and its columns."""
 
+import re
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -35,6 +36,7 @@ _COLUMNS: LiteralString = """
            CASE WHEN b.oid IN ('varchar'::regtype, 'bpchar'::regtype)
                 THEN nullif(greatest(a.atttypmod, t.typtypmod), -1) - 4
            END AS length,
+           t.typtype = 'd' AS is_domain,
            a.attnotnull OR t.typnotnull AS not_null,
            a.atthasdef OR a.attidentity <> '' AS filled_by_table,
            a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
@@ -63,12 +65,31 @@ _COLUMNS: LiteralString = """
                      WHERE d.objid = i.indexrelid AND d.refobjid = a.attrelid
                        AND d.refobjsubid = a.attnum
                  ))
-           ) AS unique_by
+           ) AS unique_by,
+           array(
+               SELECT pg_get_expr(c.conbin, c.conrelid)
+               FROM pg_constraint AS c
+               WHERE c.conrelid = a.attrelid AND c.contype = 'c'
+                 AND c.conkey = ARRAY[a.attnum]
+               ORDER BY c.conname
+           ) AS checks,
+           f.conname::text AS foreign_key,
+           f.leads_to
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
     JOIN pg_type AS b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+    LEFT JOIN LATERAL (
+        SELECT c.conname, n.nspname || '.' || r.relname AS leads_to
+        FROM pg_constraint AS c
+        JOIN pg_class AS r ON r.oid = c.confrelid
+        JOIN pg_namespace AS n ON n.oid = r.relnamespace
+        WHERE c.conrelid = a.attrelid AND c.contype = 'f' AND a.attnum = ANY (c.conkey)
+        ORDER BY c.conname
+        LIMIT 1
+    ) AS f ON true
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
+_LABEL: Final = re.compile(r"'((?:[^']|'')*)'::")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,7 @@ class FoundColumn:
     """Of an enum, in their order."""
     length: int | None
     """The most characters that a varchar(n) or char(n) holds."""
+    is_domain: bool
     not_null: bool
     filled_by_table: bool
     not_writable: bool
@@ -92,6 +114,18 @@ class FoundColumn:
     """By itself, in whatever way: two rows cannot have the same constant."""
     unique_by: str | None
     """An index of any kind that has a say in it."""
+    checks: list[str]
+    """The conditions of each CHECK on this column alone."""
+    foreign_key: str | None
+    leads_to: str | None
+    """The table, with its schema, that the foreign key references."""
+
+    @property
+    def allowed(self) -> list[str]:
+        """The labels of an enum, or the texts that a CHECK lists."""
+        lists = (c for c in self.checks if re.search(r"= ANY|IN \(", c))
+        listed = _LABEL.findall(next(lists, ""))
+        return self.labels or [label.replace("''", "'") for label in listed]
 
     @property
     def is_citext(self) -> bool:

@@ -22,12 +22,14 @@ from clerksync.schema import remedies
 from clerksync.schema.catalog import FoundColumn, columns_of, kind_of, schemas_with
 from clerksync.schema.column_fit import (
     default_tier_problem,
+    domain_problems,
     source_problems,
     tier_problems,
 )
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
 from clerksync.schema.email_fit import email_problems
+from clerksync.schema.new_row import constant_for
 from clerksync.schema.null_fit import if_unique_too, why_nullable
 from clerksync.write.identifiers import companion_table, identifiers
 
@@ -198,7 +200,7 @@ def _of_table(
             reason = f'column "{column}" does not exist. {remedy}'
             yield Misfit(name, column, reason)
     for column, found in columns.items():
-        for reason in _of_column(found, expected):
+        for reason in _of_column(connection, found, expected):
             yield Misfit(name, column, f'column "{column}" {reason}')
         for reason in _of_values(connection, table, found, expected):
             yield Misfit(name, column, f'column "{column}" {reason}')
@@ -216,6 +218,8 @@ def _of_values(
         yield from source_problems(connection, table, found, column, mapping)
     elif mapping is not None and found.name == mapping.tier:
         yield from tier_problems(connection, table, found, mapping)
+    if mapping is not None:
+        yield from domain_problems(connection, found, mapping)
     if found.name not in expected.constants:
         return
     constant = expected.constants[found.name]
@@ -227,16 +231,19 @@ def _of_values(
         constant=constant,
         stands_in_for=None if column is None or column.values else column.type,
     ):
-        other = remedies.example(found)
-        line = f". Write, for example, {other}" if other else ""
+        other, _ = constant_for(connection, found)
+        line = "" if other is None else f". Write, for example, {toml(other)}"
         yield f"is of type {found.type}, and does not take {toml(constant)}{line}"
 
 
-def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
+def _of_column(
+    connection: psycopg.Connection, found: FoundColumn, expected: _Expected
+) -> Iterator[str]:
     name = found.name
     if name not in expected.types:
         if found.not_null and not found.filled_by_table:
-            remedy = remedies.fill(found, in_companion=expected.target is None)
+            is_companion = expected.target is None
+            remedy = remedies.fill(connection, found, in_companion=is_companion)
             yield f"is NOT NULL and has no default. {remedy}"
         return
     taken = expected.types[name]

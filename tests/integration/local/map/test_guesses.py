@@ -207,6 +207,16 @@ def test_a_column_that_needs_a_value_gets_a_guess_or_a_decision(users: Users) ->
     assert "[defaults]" in mapped.decisions["born"]
 
 
+def test_a_guess_satisfies_the_checks_of_its_column(users: Users) -> None:
+    """The first row must not be refused for a value that map has proposed."""
+    mapped = users(
+        f"{KEY}, seats integer NOT NULL CHECK (seats > 0),"
+        " land text NOT NULL CHECK (length(land) = 2)"
+    )
+    assert mapped.mapping.defaults == {"seats": 1}
+    assert "no value can be guessed" in mapped.decisions["land"]
+
+
 def test_a_reference_that_must_be_there_is_the_owners(mapper: Mapper) -> None:
     """Nobody else knows to which team a new user belongs."""
     mapper.create(
