@@ -124,11 +124,19 @@ def email_problems(
     plain = f"CREATE UNIQUE INDEX ON {{}} ({sql.Identifier(mapping.email).as_string()})"
     plain = plain.format(identifiers(mapping, schema)["users"].as_string())
     if not mapping.email_unique:
-        if indexes or found.not_understood:
-            also = "" if indexes else f", and {plain}"
+        if indexes:
             yield (
-                f"is unique, by {(indexes or found.not_understood)[0]}: take "
-                f"email_unique = false out of the mapping{also}"
+                f"is unique, by {indexes[0]}: take email_unique = false out of the "
+                "mapping"
+            )
+        elif found.not_understood:
+            key = sql.Identifier(mapping.key).as_string()
+            yield (
+                f"is unique by {found.not_understood[0]}, together with something "
+                "else or only later, so clerksync could not reassign an email. If each "
+                f"email has one row: {plain}; and take email_unique = false out of the "
+                f"mapping. If rows of your own share emails, drop the index, or limit "
+                f"it to rows without a Clerk ID: WHERE {key} IS NULL"
             )
     elif not indexes and not found.not_understood:
         yield f"is not unique: {plain}, or say email_unique = false in the mapping"
@@ -179,6 +187,9 @@ def _read(connection: psycopg.Connection, mapping: TableMapping, schema: str) ->
             return found
         with connection.cursor(row_factory=class_row(_Key)) as cursor:
             keys = cursor.execute(_KEYS, [table]).fetchall()
+        # Every row that sync writes has a key.
+        without_key = {f"{mapping.key} IS NULL", f'"{mapping.key}" IS NULL'}
+        keys = [key for key in keys if key.where not in without_key]
         of_email = _OfEmail(connection, table, mapping, str(row[0]))
         rules = [of_email.rule(k) for k in keys if k.simple and of_email.alone(k)]
         found.rules = [r for r in rules if not any(_implies(s, r) for s in rules)]
