@@ -1,6 +1,5 @@
 """What the catalog and a sample of rows show about an application's table."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
@@ -57,7 +56,6 @@ _BLOCKING: LiteralString = """
       AND f.confrelid = %(table)s::regclass AND f.confdeltype IN ('a', 'r')
     ORDER BY 1
 """
-_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +88,6 @@ class MapColumn:
     def needs_value(self) -> bool:
         """Whether an INSERT must name it."""
         return self.found.not_null and not self.found.filled_by_table
-
-    @property
-    def holds_milliseconds(self) -> bool:
-        """Whether a time keeps the precision of Clerk's. Meant for times only."""
-        return _COARSE_TIME.match(self.found.type) is None
 
 
 @dataclass(frozen=True, slots=True)

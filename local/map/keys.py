@@ -1,10 +1,10 @@
 """Guess which column holds the Clerk ID, and who makes the table's own ID."""
 
-import re
 from typing import Final
 
 from psycopg import sql
 
+from clerksync.schema.column_fit import ID_LENGTH
 from clerksync.schema.new_row import TEXTS, plain
 from local.map.catalog import MapColumn, MapTable
 from local.map.draft import Draft
@@ -13,7 +13,6 @@ from local.map.usual_names import CLERK_ID
 
 _MAKES_CUIDS: Final = frozenset({"Prisma"})
 NEW_KEY: Final = "clerk_id"
-_CLERK_ID_LENGTH: Final = 32
 _LINK: Final = (
     "After `clerksync migrate`, run `clerksync link`. It shows which rows belong to "
     "which users, and writes nothing until you agree."
@@ -55,10 +54,10 @@ def _unusable_key(draft: Draft, column: MapColumn) -> None:
             f"{column.name}: it is the key, but it is not unique. Run: CREATE UNIQUE "
             f"INDEX ON {table} ({name});"
         )
-    length = re.fullmatch(r"character(?: varying)?\((\d+)\)", column.found.type)
-    if length and int(length[1]) < _CLERK_ID_LENGTH:
+    length = column.found.length
+    if length is not None and length < ID_LENGTH:
         draft.decisions.append(
-            f"{column.name}: it is too short for Clerk IDs of {_CLERK_ID_LENGTH} "
+            f"{column.name}: it is too short for Clerk IDs of {ID_LENGTH} "
             f"characters. Run: ALTER TABLE {table} ALTER COLUMN {name} TYPE text;"
         )
 

@@ -26,7 +26,7 @@ def _require(draft: Draft, column: MapColumn) -> None:
     name, table = column.name, draft.table
     value = column.constant
     is_time = column.found.base_type in TIMES and not column.found.unique_alone
-    if is_time and column.holds_milliseconds:
+    if is_time and column.found.holds_milliseconds:
         draft.fill(name, "created_at", "guess: the time of the sign-up")
         draft.decisions.append(
             f"{name}: it is NOT NULL and has no default. It gets the time of the "

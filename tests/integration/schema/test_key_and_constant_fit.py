@@ -121,7 +121,8 @@ def test_an_index_for_the_applications_own_rows_may_be_of_any_kind(
     """It refuses no row with a Clerk ID. The message says how to limit it to them."""
     connection.execute(
         f"ALTER TABLE people DROP CONSTRAINT people_mail_key;"
-        f"ALTER TABLE people RENAME clerk TO key; ALTER TABLE people RENAME key TO {key};"
+        f"ALTER TABLE people RENAME clerk TO key;"
+        f"ALTER TABLE people RENAME key TO {key};"
         "CREATE UNIQUE INDEX odd ON people (mail, role)".encode()
     )
     mapping = NOT_UNIQUE.replace('"clerk"', f'"{key.strip(chr(34))}"')

@@ -92,6 +92,9 @@ _COLUMNS: LiteralString = """
 _LABEL: Final = re.compile(r"'((?:[^']|'')*)'::")
 
 
+_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
+
+
 @dataclass(frozen=True, slots=True)
 class FoundColumn:
     """A column as it is in the database."""
@@ -119,6 +122,11 @@ class FoundColumn:
     foreign_key: str | None
     leads_to: str | None
     """The table, with its schema, that the foreign key references."""
+
+    @property
+    def holds_milliseconds(self) -> bool:
+        """Whether a time keeps the precision of Clerk's. Meant for times only."""
+        return _COARSE_TIME.match(self.type) is None
 
     @property
     def allowed(self) -> list[str]:

@@ -11,7 +11,7 @@ from clerksync.mapping.table import Column, TableMapping
 from clerksync.schema.catalog import FoundColumn
 from clerksync.write.column_values import of_type
 
-_ID_LENGTH: Final = 32
+ID_LENGTH: Final = 32
 """Of Clerk's IDs today: `user_` and 27 letters and digits."""
 
 
@@ -106,7 +106,7 @@ def _deleted_email_problems(
     text = mapping.deleted_email
     if text is None or column.source != "email" or found.length is None:
         return
-    if len(text.replace("{clerk_id}", "x" * _ID_LENGTH)) > found.length:
+    if len(text.replace("{clerk_id}", "x" * ID_LENGTH)) > found.length:
         yield f"is a {found.type}, and too short for deleted_email"
 
 

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import class_row
 
-from clerksync.mapping.as_toml import DELETED_EMAIL
+from clerksync.mapping.as_toml import DELETED_EMAIL, toml
 from clerksync.mapping.table import TableMapping
 from clerksync.write.email_rule import EmailRule
 from clerksync.write.identifiers import identifiers
@@ -156,9 +156,10 @@ def email_problems(
             "reassigns emails by one of them. Drop the others"
         )
     elif _empties_a_second_row(found.rules[0], mapping):
+        line = f"deleted_email = {toml(DELETED_EMAIL)}"
         yield (
             f"can be NULL in one row only, by {indexes[0]} (NULLS NOT DISTINCT), and a "
-            f"soft deletion empties it: add to [table]: deleted_email = {DELETED_EMAIL}"
+            f"soft deletion empties it: add to [table]: {line}"
         )
 
 
