@@ -10,6 +10,7 @@ from clerksync.mapping.as_toml import entry, toml, toml_name
 from clerksync.mapping.table import Column, ColumnType
 from clerksync.schema.catalog import FoundColumn
 from clerksync.schema.new_row import ACTIVE, TEXTS, constant_for, plain
+from clerksync.settings.schemas import PUBLIC
 
 _TYPES: Final[dict[str, ColumnType]] = {
     "integer": "integer",
@@ -96,6 +97,15 @@ def no_table(qualified: str, schemas: list[str], *, is_target: bool) -> str:
             f"{said}, but one in {where}. Add to [table]: schema = {toml(schemas[0])}"
         )
     return f"{said}, but one in {where}. It must be in the schema of the users"
+
+
+def two_tables(qualified: str, former: str, former_schema: str) -> str:
+    """Return what to write if a mapping could mean either of two tables."""
+    return (
+        f"there are {qualified} and {former}, and the mapping names no schema. Earlier "
+        f"versions used {former}. To keep using it, add to [table]: schema = "
+        f"{toml(former_schema)}. To use the other, add: schema = {toml(PUBLIC)}"
+    )
 
 
 def other_type(found: FoundColumn, column: Column | None) -> str:

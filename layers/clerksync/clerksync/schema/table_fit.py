@@ -34,7 +34,6 @@ from clerksync.schema.null_fit import if_unique_too, why_nullable
 from clerksync.write.identifiers import companion_table, identifiers
 
 _TEXTS: Final = ("text", "character varying", "character")
-_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _ROUNDED: Final = re.compile(r"numeric\(")
 _NAME_IT: Final = 'Name a plain table: name = "…"'
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
@@ -82,6 +81,10 @@ def target_misfits(
     """The same of the target table alone."""
     users = identifiers(mapping, schema)["users"]
     found = [*_of_table(connection, users, mapping.table, _target(mapping))]
+    former = sql.Identifier(schema, mapping.table).as_string()
+    if mapping.schema_is_default and not found and kind_of(connection, former):
+        said = remedies.two_tables(users.as_string(), former, schema)
+        found.append(Misfit(mapping.table, None, said))
     return found + [
         Misfit(mapping.table, mapping.email, f'column "{mapping.email}" {problem}')
         for problem in email_problems(connection, mapping, schema)
@@ -252,7 +255,7 @@ def _of_column(
     if taken is not None and not _is_taken(found, taken, expected):
         remedy = remedies.other_type(found, expected.columns.get(name))
         yield f"is not of type {taken[0]}: it is {found.type}{remedy}"
-    if name in expected.of_milliseconds and _COARSE_TIME.match(found.type):
+    if name in expected.of_milliseconds and not found.holds_milliseconds:
         yield (
             f"is a {found.type}: too coarse for Clerk's times, in milliseconds. "
             f'ALTER TABLE … ALTER "{name}" TYPE timestamptz, or remove the line'
