@@ -1,5 +1,4 @@
-"""Whether tables that an application has made are such that the write path can use
-them."""
+"""Whether the write path can use tables that an application has made."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,10 +80,11 @@ def target_misfits(
     """The same of the target table alone."""
     users = identifiers(mapping, schema)["users"]
     found = [*_of_table(connection, users, mapping.table, _target(mapping))]
-    former = sql.Identifier(schema, mapping.table).as_string()
-    if mapping.schema_is_default and not found and kind_of(connection, former):
-        said = remedies.two_tables(users.as_string(), former, schema)
-        found.append(Misfit(mapping.table, None, said))
+    if mapping.schema_is_default and not found:
+        former = sql.Identifier(schema, mapping.table).as_string()
+        if kind_of(connection, former):
+            said = remedies.two_tables(users.as_string(), former, schema)
+            found.append(Misfit(mapping.table, None, said))
     return found + [
         Misfit(mapping.table, mapping.email, f'column "{mapping.email}" {problem}')
         for problem in email_problems(connection, mapping, schema)
@@ -97,8 +97,7 @@ def default_tier_misfits(mapping: TableMapping, default_tier: str) -> list[Misfi
     problem = default_tier_problem(default_tier, mapping)
     if problem is None:
         return []
-    reason = f'column "{mapping.tier}": {problem}'
-    return [Misfit(mapping.table, mapping.tier, reason)]
+    return [Misfit(mapping.table, mapping.tier, f'column "{mapping.tier}": {problem}')]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +138,13 @@ def _target(mapping: TableMapping) -> _Expected:
             "must be NULL for users who are not deleted. ALTER TABLE … ALTER "
             f'"{mapping.deleted_at}" DROP NOT NULL'
         )
-    reads = [own_id.column] if own_id else []
-    stand_ins = {
-        c.name: c.otherwise for c in mapping.columns if c.otherwise is not None
-    }
+    stand_ins = {c.name: v for c in mapping.columns if (v := c.otherwise) is not None}
     return _Expected(
         types,
-        reads=[*reads, *(c.references for c in mapping.companions)],
+        reads=[
+            *([own_id.column] if own_id else []),
+            *(c.references for c in mapping.companions),
+        ],
         unique=[mapping.key],
         of_milliseconds=[c.name for c in mapping.columns if c.type == "timestamp"],
         nullable=nullable,
@@ -203,10 +202,9 @@ def _of_table(
             reason = f'column "{column}" does not exist. {remedy}'
             yield Misfit(name, column, reason)
     for column, found in columns.items():
-        for reason in _of_column(connection, found, expected):
-            yield Misfit(name, column, f'column "{column}" {reason}')
-        for reason in _of_values(connection, table, found, expected):
-            yield Misfit(name, column, f'column "{column}" {reason}')
+        reasons = [*_of_column(connection, found, expected)]
+        reasons += _of_values(connection, table, found, expected)
+        yield from (Misfit(name, column, f'column "{column}" {r}') for r in reasons)
 
 
 def _of_values(
@@ -245,8 +243,8 @@ def _of_column(
     name = found.name
     if name not in expected.types:
         if found.not_null and not found.filled_by_table:
-            is_companion = expected.target is None
-            remedy = remedies.fill(connection, found, in_companion=is_companion)
+            of_companion = expected.target is None
+            remedy = remedies.fill(connection, found, in_companion=of_companion)
             yield f"is NOT NULL and has no default. {remedy}"
         return
     taken = expected.types[name]
