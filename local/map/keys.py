@@ -10,6 +10,7 @@ from local.map.catalog import MapColumn, MapTable
 from local.map.draft import Draft
 from local.map.new_column import how_to_add
 from local.map.usual_names import CLERK_ID
+from local.progress import counted
 
 _MAKES_CUIDS: Final = frozenset({"Prisma"})
 NEW_KEY: Final = "clerk_id"
@@ -160,8 +161,8 @@ def _unlinked(draft: Draft, column: MapColumn) -> None:
     rows, linked = draft.table.sampled_rows, column.values.clerk_ids
     if rows > linked:
         draft.decisions.append(
-            f"{column.name}: {rows - linked:,} of the first {rows:,} rows have no "
-            f"Clerk ID. {_LINK}"
+            f"{column.name}: of the first {counted(rows, 'row')}, {rows - linked:,} "
+            f"without a Clerk ID. {_LINK}"
         )
 
 
