@@ -67,7 +67,7 @@ def test_rows_without_a_clerk_id_are_to_be_linked(users: Users) -> None:
         f"id serial PRIMARY KEY, {KEY}",
         "(clerk_id, email) VALUES ('user_1', 'a@b.test'), (NULL, 'c@d.test')",
     )
-    assert "1 of the first 2 rows" in mapped.decisions["clerk_id"]
+    assert "of the first 2 rows, 1 without a Clerk ID" in mapped.decisions["clerk_id"]
     assert "clerksync link" in mapped.decisions["clerk_id"]
 
 
