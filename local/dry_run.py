@@ -11,6 +11,7 @@ from typing import IO, Any, Final, Self
 from rich.console import Console
 
 from clerksync.write.outcome import Change
+from local.progress import counted
 
 _HEADINGS: Final = {
     "created": "would be created",
@@ -67,7 +68,7 @@ def show_changes(console: Console, changes: Changes) -> None:
         count = changes.counts[action]
         if not count:
             continue
-        _say(console, f"{count:,} users {heading}.")
+        _say(console, f"{counted(count, 'user')} {heading}.")
         first = changes.first[action]
         for change in first:
             columns = f"  {', '.join(change.columns)}" if change.columns else ""

@@ -102,6 +102,12 @@ def _lines(console: Console) -> Advance:
     return advance
 
 
+def counted(count: int, one: str, more: str | None = None) -> str:
+    """Return a count with its noun. `more` is the plural if it is not `one` with an s;
+    both may include a verb: counted(n, "row has", "rows have")."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
 def span(seconds: float) -> str:
     """A length of time for people: in the largest unit of which it has two."""
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):

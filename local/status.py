@@ -1,17 +1,14 @@
 """`clerksync status`: Clerk, the table and the ledger side by side."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from rich.console import Console
-from rich.table import Table
 
 from clerksync.clerk.retry import INTERACTIVE
 from clerksync.errors import (
@@ -23,11 +20,8 @@ from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.write.identifiers import identifiers
-from local.progress import span
 
 _DAY_MS: Final = 86_400_000
-# Lambda ends a run after 15 minutes. A state machine may take hours.
-_LONGEST_RUN_SECONDS: Final = 16 * 60
 
 # A row without a key of Clerk's is the application's own.
 _TABLE: LiteralString = """
@@ -70,13 +64,14 @@ _RUNS: LiteralString = """
            coalesce((report ->> 'deleted')::bigint, 0) AS deleted,
            coalesce((report ->> 'held_back')::bigint, 0) AS held_back,
            coalesce((report ->> 'failed')::bigint, 0)
-           + coalesce((report ->> 'deletions_blocked')::bigint, 0) AS failed
+           + coalesce((report ->> 'deletions_blocked')::bigint, 0) AS failed,
+           coalesce((report ->> 'deletions_blocked')::bigint, 0) AS deletions_blocked
     FROM {runs}
     WHERE {condition}
     ORDER BY started_at DESC
     LIMIT {limit}
 """
-_EMAIL_TAKEN: Final = "email taken"
+EMAIL_TAKEN: Final = "email taken"
 _ONE_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LAST: Final = (sql.SQL("true"), 8)
 _LAST_FULL: Final = (
@@ -107,6 +102,8 @@ class RunShown:
     """Users whose email an unmanaged row holds."""
     failed: int
     """Users that could not be written or deleted."""
+    deletions_blocked: int
+    """Of them, users whose row something in the database holds."""
 
     @property
     def drift(self) -> int:
@@ -161,7 +158,7 @@ def look(settings: Settings, database: Database) -> Status:
         status.clerk_error = str(error)
     else:
         # A user whose email another row holds has no row, and should have one.
-        skipped = (n for why, n in status.skipped.items() if why != _EMAIL_TAKEN)
+        skipped = (n for why, n in status.skipped.items() if why != EMAIL_TAKEN)
         expected = status.clerk_users - sum(skipped)
         status.drift = expected - status.users + _without_email(status)
     return status
@@ -170,7 +167,7 @@ def look(settings: Settings, database: Database) -> Status:
 def _without_email(status: Status) -> int:
     """Users who have a row, but whose email an unmanaged row holds."""
     held_back = status.last_full_run.held_back if status.last_full_run else 0
-    return max(0, held_back - status.skipped.get(_EMAIL_TAKEN, 0))
+    return max(0, held_back - status.skipped.get(EMAIL_TAKEN, 0))
 
 
 def _in_database(connection: psycopg.Connection, settings: Settings) -> Status:
@@ -196,104 +193,3 @@ def _in_database(connection: psycopg.Connection, settings: Settings) -> Status:
             runs=runs(*_LAST),
             last_full_run=next(iter(runs(*_LAST_FULL)), None),
         )
-
-
-def show_status(console: Console, status: Status) -> None:
-    """Counts, the last runs as a table, and whatever needs a word."""
-    console.print(_counts(status))
-    if status.runs:
-        console.print()
-        console.print(_run_table(status.runs))
-    for note in _notes(status):
-        console.print(f"\n{note}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _counts(status: Status) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim", overflow="fold")
-    asked = status.clerk_users is not None
-    table.add_row(
-        "users at Clerk",
-        f"{status.clerk_users:,}" if asked else "unknown",
-        "" if asked else "Clerk could not be asked",
-    )
-    table.add_row("users in the table", f"{status.users:,}")
-    for reason, users in status.skipped.items():
-        until = "until that row is linked" if reason == _EMAIL_TAKEN else ""
-        table.add_row(
-            "skipped", f"{users:,}", f"{reason}: they get no row {until}".strip()
-        )
-    if status.drift is not None:
-        too_many = "more than at Clerk" if status.drift < 0 else ""
-        missing = "missing in the table" if status.drift > 0 else ""
-        table.add_row("drift", f"{abs(status.drift):,}", too_many or missing)
-    table.add_row("tombstones", f"{status.tombstones:,}", "deleted, and stay deleted")
-    if status.soft_deleted:
-        table.add_row("soft-deleted", f"{status.soft_deleted:,}", "rows that are kept")
-    if status.never_synced:
-        table.add_row(
-            "never synced", f"{status.never_synced:,}", "rows that no sync has written"
-        )
-    if status.other_keys:
-        table.add_row(
-            "other rows", f"{status.other_keys:,}", "their key is no Clerk id"
-        )
-    return table
-
-
-def _run_table(runs: list[RunShown]) -> Table:
-    """In 80 columns."""
-    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
-    for heading in ("run began (UTC)", "mode", "status"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("took", "created", "updated", "deleted", "failed"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    colours = {"completed": "green", "partial": "yellow", "running": "cyan"}
-    for run in runs:
-        status = "dry run" if run.dry_run and run.status == "completed" else run.status
-        counts = (run.created, run.updated, run.deleted, run.failed)
-        table.add_row(
-            f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M}",
-            run.mode,
-            f"[{colours.get(run.status, 'red')}]{status}[/]",
-            span(run.seconds),
-            *(f"{count:,}" for count in counts),
-        )
-    return table
-
-
-def _notes(status: Status) -> Iterator[str]:
-    if status.unlinked:
-        yield (
-            f"{status.unlinked:,} rows have an email and no Clerk ID: run clerksync "
-            "link to see whose they are."
-        )
-    if status.last_full_run is None:
-        yield "No full run has been completed yet: run clerksync sync."
-    else:
-        run = status.last_full_run
-        yield (
-            f"The last complete full run was {span(run.seconds_ago)} ago, and put "
-            f"{run.drift:,} users right."
-        )
-    for run in status.runs:
-        since = span(run.seconds_ago)
-        if run.status == "running" and run.seconds_ago < _LONGEST_RUN_SECONDS:
-            yield f"A run ({run.mode}) is in progress, for {since}."
-        elif run.status == "running":
-            yield (
-                f"A run ({run.mode}) says that it is running, for {since}: it was "
-                "killed, unless it is a state machine's."
-            )
-        elif run.has_checkpoint:
-            yield (
-                f"A run ({run.mode}) stopped {since} ago with users to come: the next "
-                "of that mode goes on from there."
-            )
-    newest = next((run for run in status.runs if run.status != "running"), None)
-    if newest is not None and newest.reason:
-        yield f"The last run ended {newest.status}: {newest.reason}"
-    if status.clerk_error:
-        yield status.clerk_error

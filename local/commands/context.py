@@ -12,12 +12,15 @@ from rich.markup import escape
 from clerksync.clerk.user import is_clerk_id
 from clerksync.errors import (
     ClerksyncError,
+    NoMappingError,
     SchemaOutdatedError,
     UnreadableFileError,
 )
+from clerksync.mapping.file import DEFAULT
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate as apply_migrations
 from clerksync.settings.environment import Settings
+from local.map.check import check
 from local.stack.target import load_dotenv, settings_in_environment
 
 ClerkId = Annotated[str, typer.Argument(metavar="ID", help="user_…")]
@@ -48,7 +51,27 @@ def stack(*, migrated: bool = True) -> Iterator[Settings]:
                     default_tier=settings.default_tier,
                     earlier_schema=settings.earlier_schema,
                 )
-        yield settings
+        try:
+            yield settings
+        except SchemaOutdatedError:
+            if problems := _misfits(settings):
+                fail(problems)
+            raise
+
+
+def _misfits(settings: Settings) -> str:
+    """Return where the mapping and its table differ; nothing if `migrate` is enough."""
+    mapping, schema = settings.mapping, settings.schema
+    if mapping == DEFAULT:
+        return ""
+    with database(settings) as opened:
+        found = opened.run(lambda c: check(c, mapping, schema)).problems
+    if not found:
+        return ""
+    return (
+        f"The mapping {mapping.name} does not fit its table. {' '.join(found)} Change "
+        "the mapping or the table; then run clerksync migrate."
+    )
 
 
 @contextmanager
@@ -63,6 +86,8 @@ def errors() -> Iterator[None]:
     reason is a file that cannot be read."""
     try:
         yield
+    except NoMappingError as error:
+        fail(f"There is no mapping {error.name}. {error}")
     except UnreadableFileError as error:
         fail(str(error), code=2)
     except SchemaOutdatedError:

@@ -14,7 +14,8 @@ from local.doctor.output import show_findings, show_summary
 from local.doctor.subject import Subject
 from local.progress import shown_progress
 from local.stack.target import has_own_settings
-from local.status import look, show_status
+from local.status import look
+from local.status_output import show_status
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 

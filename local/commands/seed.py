@@ -6,7 +6,7 @@ import typer
 
 from clerksync.settings.environment import Settings
 from local.commands.context import errors, fail, out, read_dotenv
-from local.progress import shown_progress
+from local.progress import counted, shown_progress
 from local.seeding import seed_users
 from local.stack.target import (
     has_own_settings,
@@ -46,4 +46,4 @@ def seed(
             progress=lambda done, total: progress("seed", done, total),
         )
     there = f", {seeded.there:,} were there" if seeded.there else ""
-    out.print(f"{seeded.made:,} users made{there}.", highlight=False)
+    out.print(f"{counted(seeded.made, 'user')} made{there}.", highlight=False)

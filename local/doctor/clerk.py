@@ -10,12 +10,16 @@ from clerksync.clerk.api import PAGE_LIMIT
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.clocks import compared
 from local.doctor.subject import Subject
+from local.progress import counted
 
 _KINDS: Final = {"sk_test_": "development", "sk_live_": "production"}
 _DAY_MS: Final = 86_400_000
 # Five requests: a walk through all would be too dear on a large instance.
 _USERS_LOOKED_AT: Final = 5 * PAGE_LIMIT
 _TIMEOUT_SECONDS: Final = 10
+_NO_NEW_ROW: Final = (
+    "Such a user gets no new row, but keeps one from when there was an email."
+)
 
 
 def secret_key(subject: Subject) -> Verdicts:
@@ -85,20 +89,20 @@ def emails(subject: Subject) -> Verdicts:
             advance("emails", seen, max(seen, wanted))
             if len(page) < PAGE_LIMIT:
                 break
-    looked_at = f"{seen:,} users"
+    looked_at = counted(seen, "user")
     if seen < total:
         looked_at = f"the {seen:,} users that were changed last, of {total:,},"
     if without and subject.mapping.email_not_null:
         yield warning(
-            f"{without:,} of {looked_at} have no email and get no row: by the mapping, "
-            "no row may be without."
+            f"{without:,} of {looked_at} without an email. {_NO_NEW_ROW} By the "
+            "mapping, no row can be without one."
         )
     elif without and subject.settings.require_email:
         yield warning(
-            f"{without:,} of {looked_at} have no email and get no row. If they should, "
-            "set CLERKSYNC_REQUIRE_EMAIL=false."
+            f"{without:,} of {looked_at} without an email. {_NO_NEW_ROW} If they "
+            "should get one, set CLERKSYNC_REQUIRE_EMAIL=false."
         )
     elif without:
-        yield ok(f"{without:,} of {looked_at} have no email; they get a row.")
+        yield ok(f"{without:,} of {looked_at} without an email. They get a row, too.")
     else:
         yield ok(f"All of {looked_at} have one.")

@@ -1,16 +1,18 @@
 """clerksync's own tables beside a tool that manages the application's schema."""
 
+from pathlib import Path
 from typing import Final
 
 from clerksync.mapping.file import DEFAULT
 from clerksync.schema.new_tables import tables_there
 from clerksync.settings.schemas import OWN, PUBLIC
-from local.doctor.check_runner import Verdicts, ok, skipped, warning
+from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.orm_remedies import filter_hint
 from local.doctor.subject import Subject
 from local.migration_tools import Tool
 
 _MOVE: Final = f"To move them, run: clerksync migrate --move-to {OWN}"
+_LEDGER: Final = "clerksync_migrations"
 _FORGETS: Final = "Without them, clerksync forgets which users were deleted."
 
 
@@ -21,7 +23,14 @@ def other_tools(subject: Subject) -> Verdicts:
         return
     tables = _own_tables(subject)
     managing = [tool for tool in subject.tools if _may_drop(tool, subject)]
-    if not tables:
+    if not tables and (rest := _left_over(subject)):
+        yield wrong(
+            f"clerksync's tables are missing from the schema {subject.schema}, but "
+            f"{_LEDGER} shows that migrate made them. A tool or a person has dropped "
+            f"them. {_FORGETS} To make them again, run: DROP TABLE {rest}; then "
+            "clerksync migrate and clerksync sync."
+        )
+    elif not tables:
         yield ok("clerksync has no tables yet, so no tool can drop them.")
     elif managing:
         for tool in managing:
@@ -33,10 +42,35 @@ def other_tools(subject: Subject) -> Verdicts:
             f" or `drizzle-kit push`) drops tables that it does not know. {_FORGETS} "
             f"{_MOVE}"
         )
+    elif _drops_schemas(subject):
+        yield warning(
+            f"Drizzle was found. From version 1.0 on, `drizzle-kit push` drops schemas "
+            f"that are not in the Drizzle schema, such as {subject.schema}. {_FORGETS} "
+            "In drizzle.config.ts, say which schemas are yours: schemaFilter: "
+            f'["{subject.schemas[1]}"]'
+        )
     else:
         names = ", ".join(dict.fromkeys(tool.name for tool in subject.tools))
         found = f" ({names} found)" if names else ""
         yield ok(f"No tool is known to drop clerksync's tables{found}.")
+
+
+def _drops_schemas(subject: Subject) -> bool:
+    """Whether Drizzle is there, and no configuration in this folder limits it to
+    schemas (https://github.com/drizzle-team/drizzle-orm/issues/5190)."""
+    if subject.schema == PUBLIC or all(t.name != "Drizzle" for t in subject.tools):
+        return False
+    configs = [f.read_text("utf-8", "replace") for f in Path().glob("drizzle.config.*")]
+    return not any("schemaFilter" in config for config in configs)
+
+
+def _left_over(subject: Subject) -> str:
+    """Return what migrate would stumble over; nothing if it never made any tables."""
+    there = subject.database.run(lambda c: tables_there(c, subject.schema))
+    if _LEDGER not in there:
+        return ""
+    parts = sorted(there & {_LEDGER, "sync_runs", "sync_run_listed"})
+    return ", ".join(subject.own_table(name) for name in parts)
 
 
 def _own_tables(subject: Subject) -> list[str]:

@@ -7,6 +7,7 @@ from psycopg import errors
 from clerksync.errors import SchemaOutdatedError
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
+from local.progress import counted
 
 _AT_MOST: LiteralString = "30s"
 _UNLINKED: LiteralString = """
@@ -56,22 +57,24 @@ def links(subject: Subject) -> Verdicts:
         return
     if duplicates:
         yield wrong(
-            f"{duplicates:,} rows without a Clerk ID have the email of a synced user, "
-            "perhaps in other letter case, so these users have two rows. Run clerksync "
-            "link, which lists them, and keep one row of each."
+            f"{counted(duplicates, 'row')} without a Clerk ID: the email belongs to a "
+            "synced user, perhaps in other letter case, who so has two rows. Run "
+            "clerksync link, which lists them, and keep one row of each."
         )
     held_back = int(subject.row(_HELD_BACK)[0] or 0)
     if held_back:
         yield wrong(
-            f"{held_back:,} users are held back: a row without their Clerk ID has "
-            "their email. Run clerksync link, then clerksync sync."
+            f"{counted(held_back, 'user is', 'users are')} held back: a row without "
+            "their Clerk ID has their email. Run clerksync link, then clerksync sync."
         )
     if duplicates or held_back:
         return
     if unlinked and not subject.row(_HAS_RUN)[0]:
         yield warning(
-            f"{unlinked:,} rows have an email and no Clerk ID. Before the first sync, "
+            f"{counted(unlinked, 'row has', 'rows have')} an email and no Clerk ID. "
+            "Before the first sync, "
             "run clerksync link: it shows which of them are Clerk users."
         )
         return
-    yield ok(f"{unmanaged:,} rows have no Clerk ID, and hold nobody back.")
+    rows = counted(unmanaged, "row without a Clerk ID", "rows without a Clerk ID")
+    yield ok(f"{rows}: nobody is held back.")

@@ -18,6 +18,10 @@ class ForeignKey:
     target_column: str
 
 
+_DJANGOS_OWN: Final = ("auth_", "authtoken_", "account_", "socialaccount_", "django_")
+"""How tables begin that belong to Django, or to packages that many use with it."""
+
+
 def _prisma(key: ForeignKey) -> str:
     return (
         f"The Prisma schema must say it too, or `prisma db push` undoes it: add "
@@ -42,6 +46,14 @@ def _alembic(key: ForeignKey) -> str:
 
 
 def _django(key: ForeignKey) -> str:
+    # A relation of many to many has a table that is named after its model.
+    is_automatic = key.table.startswith((f"{key.target}_", *_DJANGOS_OWN))
+    if is_automatic:
+        return (
+            f"Django or a package of it made {key.table}, so no model of yours can say "
+            "it: put the statement into a migration, as migrations.RunSQL. on_delete "
+            "of models.CASCADE works in Django only, and clerksync deletes with SQL."
+        )
     return (
         "In Django 6.1 or newer, the model can say it: on_delete=models.DB_CASCADE at "
         f"{key.table}.{key.column}. models.CASCADE never reaches the database. Before "

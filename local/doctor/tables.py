@@ -19,10 +19,11 @@ from clerksync.settings.schemas import PUBLIC
 from clerksync.write.sql_functions import build, functions_for
 from local.doctor.check_runner import Verdicts, ok, skipped, warning, wrong
 from local.doctor.subject import Subject
-from local.progress import span
+from local.progress import counted, span
 
 _DAY_SECONDS: Final = 86_400
 _AT_MOST: Final = "30s"
+_ADDRESSES: Final = ("address is", "addresses are")
 _IS_THERE: LiteralString = "SELECT to_regclass(%(table)s) IS NOT NULL"
 _APPLIED: LiteralString = "SELECT name FROM {}"
 _THERE: LiteralString = """
@@ -145,8 +146,9 @@ def fit(subject: Subject) -> Verdicts:
             continue
         if mapping == DEFAULT:
             yield wrong(
-                f"{misfit.table}: {misfit.reason}. Mend the table, or describe it in a "
-                "mapping (CLERKSYNC_MAPPING), or give clerksync a schema of its own "
+                f"{misfit.table}: {misfit.reason}. If it is your application's table, "
+                "run clerksync map, which writes a mapping for it. Otherwise fix the "
+                "table, or give clerksync a schema of its own "
                 "(CLERKSYNC_SCHEMA)."
             )
         else:
@@ -194,18 +196,20 @@ def emails(subject: Subject) -> Verdicts:
         yield skipped(f"Waits for a faster answer: there was none in {_AT_MOST}.")
         return
     if not subject.mapping.email_unique:
-        yield ok(f"By the mapping they may be there twice; {all_in_all:,} are.")
+        are = "is" if all_in_all == 1 else "are"
+        yield ok(f"By the mapping they may be there twice; {all_in_all:,} {are}.")
         return
     look = sql.SQL(_SHOW_DUPLICATES).format(**names).as_string()
     if exactly:
         yield wrong(
-            f"{exactly:,} addresses are there more than once: let each have one row. "
-            f"{look}"
+            f"{counted(exactly, *_ADDRESSES)} there more than once: let each have one "
+            f"row. {look}"
         )
     if in_cases := all_in_all - exactly:
         yield warning(
-            f"{in_cases:,} addresses are there more than once, but for upper and lower "
-            f"case, of which Clerk knows no difference: let each have one row. {look}"
+            f"{counted(in_cases, *_ADDRESSES)} there more than once, but for upper and "
+            "lower case, of which Clerk knows no difference: let each have one row. "
+            f"{look}"
         )
     if not all_in_all:
         yield ok("No address is there twice.")

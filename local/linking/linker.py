@@ -22,6 +22,7 @@ from local.linking import match_sql
 from local.linking.verified_emails import linking_client, spool_users
 
 LINK: Final = "link"
+OWN_KEY: Final = "own key"
 AMBIGUOUS: Final = frozenset(
     {"has a row", "several users", "several rows", "deleted row"}
 )
@@ -40,9 +41,11 @@ class Row(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """link, ambiguous or no_match."""
+        """link, holds_email, ambiguous or no_match."""
         if self.verdict == LINK:
             return LINK
+        if self.verdict == OWN_KEY:
+            return "holds_email"
         return "ambiguous" if self.verdict in AMBIGUOUS else "no_match"
 
 
@@ -51,6 +54,10 @@ class Found:
     """What was found for every row; the rows are in a temporary file."""
 
     spool: IO[str]
+    table: str
+    """The users table, quoted."""
+    key: str
+    """The column of the Clerk ID."""
     users: int = 0
     """At Clerk."""
     other_keys: int = 0
@@ -111,7 +118,9 @@ class Linker:
         linker._instance = owner_of_key(linker._job).id
         with _spool() as users, _spool() as rows:
             expected = spool_users(linker._job, users)
-            found = Found(rows)
+            table = linker._job.users
+            name = table.names["users"].as_string()
+            found = Found(rows, name, table.mapping.key)
             database.run_hashed(lambda c: linker._match(c, users, expected, found))
             yield linker, found
 

@@ -42,7 +42,8 @@ _OTHER_KEYS: LiteralString = """
     SELECT count(*) FROM {users} AS u
     WHERE u.{key} IS NOT NULL AND NOT ({empty}) AND NOT (u.{key}::text ~ {clerk_id})
 """
-# Only verified emails link, and only they make a match ambiguous.
+# Only verified emails link, and only they make a match ambiguous. A row with a key of
+# its own is never linked; it is shown if it has the email of a user.
 _MATCHES: LiteralString = """
     WITH people AS MATERIALIZED (
         SELECT DISTINCT ON (clerk_id) clerk_id, email, verified
@@ -50,19 +51,21 @@ _MATCHES: LiteralString = """
         ORDER BY clerk_id, version DESC
     ), rows AS MATERIALIZED (
         SELECT u.tableoid AS part, u.ctid AS place, {row_id} AS row_id,
-               u.{email} AS email, {live} AS is_live
+               u.{email} AS email, {live} AS is_live,
+               u.{key} IS NOT NULL AND NOT ({empty}) AS has_own_key
         FROM {users} AS u
-        WHERE u.{key} IS NULL OR {empty}
+        WHERE (u.{key}::text ~ {clerk_id}) IS NOT TRUE
     ), pairs AS MATERIALIZED (
-        SELECT r.part, r.place, p.clerk_id, p.verified
+        SELECT r.part, r.place, r.has_own_key, p.clerk_id, p.verified
         FROM rows AS r JOIN people AS p ON p.email = r.email
         UNION ALL
-        SELECT r.part, r.place, p.clerk_id, p.verified
+        SELECT r.part, r.place, r.has_own_key, p.clerk_id, p.verified
         FROM rows AS r JOIN people AS p ON lower(p.email::text) = lower(r.email::text)
         WHERE p.email <> r.email
     ), verified AS (
         SELECT p.part, p.place, p.clerk_id, u.{key} IS NOT NULL AS has_row,
-               count(*) OVER (PARTITION BY p.clerk_id) AS rows
+               count(*) FILTER (WHERE NOT p.has_own_key)
+                   OVER (PARTITION BY p.clerk_id) AS rows
         FROM pairs AS p
         LEFT JOIN {users} AS u ON u.{key} = p.clerk_id
         WHERE p.verified
@@ -75,6 +78,7 @@ _MATCHES: LiteralString = """
         FROM pairs WHERE NOT verified GROUP BY part, place
     )
     SELECT CASE
+               WHEN r.has_own_key THEN 'own key'
                WHEN j.users IS NULL AND n.clerk_ids IS NOT NULL THEN 'not verified'
                WHEN j.users IS NULL AND r.email IS NULL THEN 'no email'
                WHEN j.users IS NULL THEN 'unknown email'
@@ -89,6 +93,7 @@ _MATCHES: LiteralString = """
     FROM rows AS r
     LEFT JOIN judged AS j ON j.part = r.part AND j.place = r.place
     LEFT JOIN unverified AS n ON n.part = r.part AND n.place = r.place
+    WHERE NOT r.has_own_key OR coalesce(j.clerk_ids, n.clerk_ids) IS NOT NULL
     ORDER BY r.part, r.place
 """
 # A deletion claims the user's row in sync_state; whoever links waits for it, or it for
@@ -147,7 +152,7 @@ def other_keys(connection: psycopg.Connection, users: UserTable) -> int:
 
 def matches(connection: psycopg.Connection, users: UserTable) -> sql.Composed:
     """Return the query of all rows without a Clerk ID: verdict, row ID, Clerk IDs,
-    email and place."""
+    email and place. Of rows with a key of their own, only those that match."""
     return sql.SQL(_MATCHES).format(**_names(users), row_id=_row_id(connection, users))
 
 

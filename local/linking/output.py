@@ -6,12 +6,20 @@ from typing import Final
 
 from rich.console import Console
 
-from local.linking.linker import LINK, Found, Row
+from local.linking.linker import LINK, OWN_KEY, Found, Row
+from local.progress import counted
 
 _HEADINGS: Final = {
-    "link": "match one user each",
-    "ambiguous": "are ambiguous and stay as they are",
-    "no_match": "have no match",
+    "link": ("row matches one user", "rows match one user each"),
+    "ambiguous": (
+        "row is ambiguous and stays as it is",
+        "rows are ambiguous and stay as they are",
+    ),
+    "no_match": ("row has no match", "rows have no match"),
+    "holds_email": (
+        "row has a key of its own and the email of a Clerk user",
+        "rows have a key of their own and the email of a Clerk user",
+    ),
 }
 _REASONS: Final = {
     "has a row": "The user already has a row: keep one of the two rows.",
@@ -21,17 +29,33 @@ _REASONS: Final = {
     "not verified": "The user has not verified this email.",
     "no email": "The row has no email.",
     "unknown email": "No Clerk user has this primary email.",
+    OWN_KEY: "Sync gives this user no row, or a row without email.",
     LINK: "",
 }
+
+# Other tables may reference such a key, and only the owner knows what it is.
+_OWN_KEYS: Final = (
+    "\nlink never overwrites a key, because your application may use it. If {key} "
+    "holds keys of your application, give the Clerk ID a column of its own: ALTER "
+    'TABLE {table} ADD COLUMN clerk_id text UNIQUE; and write key = "clerk_id" in '
+    "[table] of the mapping (and how {key} is made for new rows: id = {{ column = "
+    '"{key}", generate = "…" }}). Then run clerksync migrate and clerksync link. If '
+    "nothing needs such a key, set it to NULL (drop NOT NULL first), or delete the row."
+)
 
 
 def show_found(console: Console, found: Found, *, show_emails: bool) -> None:
     """Counts, and the first 20 rows of each kind."""
-    total = found.counts.total()
-    _say(console, f"{total:,} rows have no Clerk ID. Clerk has {found.users:,} users.")
+    total = found.counts.total() - found.counts["holds_email"]
+    _say(
+        console,
+        f"{counted(total, 'row has', 'rows have')} no Clerk ID. "
+        f"Clerk has {counted(found.users, 'user')}.",
+    )
     for kind, heading in _HEADINGS.items():
         count = found.counts[kind]
-        _say(console, f"\n{count:,} rows {heading}.")
+        noun, plural = heading
+        _say(console, f"\n{counted(count, noun, plural)}.")
         rows = found.first.get(kind, [])
         for row in rows:
             _say(console, _line(row, show_emails=show_emails))
@@ -40,9 +64,11 @@ def show_found(console: Console, found: Found, *, show_emails: bool) -> None:
     if found.other_keys:
         _say(
             console,
-            f"\n{found.other_keys:,} rows have a key that is not a Clerk ID. link only "
-            "changes rows whose key is empty: to link these, set their key to NULL.",
+            f"\n{counted(found.other_keys, 'row has', 'rows have')} a key that is not "
+            "a Clerk ID. link only changes rows whose key is empty.",
         )
+    if found.counts["holds_email"]:
+        _say(console, _OWN_KEYS.format(table=found.table, key=found.key))
 
 
 def show_linked(console: Console, found: Found, *, written: bool) -> None:
@@ -53,11 +79,11 @@ def show_linked(console: Console, found: Found, *, written: bool) -> None:
         text = f"\nNothing was written.{next_step if has_links else ''}"
         _say(console, text)
         return
-    text = f"\nLinked {found.linked:,} rows."
+    text = f"\nLinked {counted(found.linked, 'row')}."
     if found.changed:
         text += (
-            f" {found.changed:,} rows were changed meanwhile and stay as they are: run "
-            "clerksync link again."
+            f" {counted(found.changed, 'row was', 'rows were')} changed meanwhile and "
+            "left alone: run clerksync link again."
         )
     if found.linked:
         text += " Next: clerksync sync, which updates the linked rows."

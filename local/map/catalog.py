@@ -1,17 +1,16 @@
 """What the catalog and a sample of rows show about an application's table."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 
 from clerksync.clerk.user import CLERK_ID_PATTERN
+from clerksync.mapping.table import Constant
 from clerksync.schema.catalog import FoundColumn, columns_of
-from local.map.usual_names import TEXTS
+from clerksync.schema.new_row import TEXTS, constant_for
 
 _SAMPLE_ROWS: Final = 1_000
 
@@ -20,38 +19,6 @@ _PRIMARY_KEY: LiteralString = """
     FROM pg_index AS i
     JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = %(table)s::regclass AND i.indisprimary AND i.indnkeyatts = 1
-"""
-_DETAILS: LiteralString = """
-    SELECT a.attname::text AS name,
-           ARRAY (
-               SELECT e.enumlabel::text
-               FROM pg_enum AS e
-               WHERE e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)
-               ORDER BY e.enumsortorder
-           ) AS labels,
-           (
-               SELECT pg_get_constraintdef(c.oid)
-               FROM pg_constraint AS c
-               WHERE c.conrelid = a.attrelid AND c.contype = 'c'
-                 AND c.conkey = ARRAY[a.attnum]
-               ORDER BY c.conname
-               LIMIT 1
-           ) AS check_rule,
-           f.conname::text AS foreign_key,
-           f.leads_to
-    FROM pg_attribute AS a
-    JOIN pg_type AS t ON t.oid = a.atttypid
-    LEFT JOIN LATERAL (
-        SELECT c.conname, n.nspname || '.' || r.relname AS leads_to
-        FROM pg_constraint AS c
-        JOIN pg_class AS r ON r.oid = c.confrelid
-        JOIN pg_namespace AS n ON n.oid = r.relnamespace
-        WHERE c.conrelid = a.attrelid AND c.contype = 'f'
-          AND c.conkey = ARRAY[a.attnum]
-        ORDER BY c.conname
-        LIMIT 1
-    ) AS f ON true
-    WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
 """
 # A rule instead of a DELETE, or a trigger before it (type: 8 for DELETE, 2 for BEFORE).
 _KEEPS_DELETED: LiteralString = """
@@ -89,17 +56,6 @@ _BLOCKING: LiteralString = """
       AND f.confrelid = %(table)s::regclass AND f.confdeltype IN ('a', 'r')
     ORDER BY 1
 """
-_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
-_LABEL: Final = re.compile(r"'((?:[^']|'')*)'::")
-
-
-@dataclass(frozen=True, slots=True)
-class _Details:
-    name: str
-    labels: list[str]
-    check_rule: str | None
-    foreign_key: str | None
-    leads_to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +74,10 @@ class MapColumn:
     """A column, with all that a guess needs."""
 
     found: FoundColumn
-    labels: tuple[str, ...] = ()
-    """The labels of an enum type, or the texts that a CHECK allows."""
-    foreign_key: str | None = None
-    leads_to: str | None = None
-    """The table, with its schema, that the foreign key references."""
+    constant: Constant | None = None
+    """What a new row can have. None if it cannot be guessed, or is not needed."""
+    is_certain: bool = False
+    """Whether that constant is sure to be meant."""
     values: Values = Values()
 
     @property
@@ -133,11 +88,6 @@ class MapColumn:
     def needs_value(self) -> bool:
         """Whether an INSERT must name it."""
         return self.found.not_null and not self.found.filled_by_table
-
-    @property
-    def holds_milliseconds(self) -> bool:
-        """Whether a time keeps the precision of Clerk's. Meant for times only."""
-        return _COARSE_TIME.match(self.found.type) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +135,8 @@ def read_table(connection: psycopg.Connection, schema: str, name: str) -> MapTab
         schema,
         name,
         {
-            n: MapColumn(c.found, c.labels, c.foreign_key, c.leads_to, values[n])
-            for n, c in table.columns.items()
+            name: replace(column, values=values[name])
+            for name, column in table.columns.items()
         },
         table.primary_key,
         sampled_rows=sampled,
@@ -201,26 +151,19 @@ def read_table(connection: psycopg.Connection, schema: str, name: str) -> MapTab
 def _read(connection: psycopg.Connection, schema: str, name: str) -> MapTable:
     """The same from the catalog alone, without the tables around it."""
     parameters = {"table": sql.Identifier(schema, name).as_string()}
-    with connection.cursor(row_factory=class_row(_Details)) as cursor:
-        details = {d.name: d for d in cursor.execute(_DETAILS, parameters)}
     key = connection.execute(_PRIMARY_KEY, parameters).fetchone()
     columns = {
-        found.name: MapColumn(
-            found, _labels(details[n]), details[n].foreign_key, details[n].leads_to
-        )
-        for n, found in columns_of(connection, parameters["table"]).items()
+        found.name: _column(connection, found)
+        for found in columns_of(connection, parameters["table"]).values()
     }
     return MapTable(schema, name, columns, str(key[0]) if key else None)
 
 
-def _labels(details: _Details) -> tuple[str, ...]:
-    """Of a CHECK, only of one that is a list of texts."""
-    if details.labels:
-        return tuple(details.labels)
-    rule = details.check_rule or ""
-    if not re.search(r"= ANY|IN \(", rule):
-        return ()
-    return tuple(label.replace("''", "'") for label in _LABEL.findall(rule))
+def _column(connection: psycopg.Connection, found: FoundColumn) -> MapColumn:
+    column = MapColumn(found)
+    if not column.needs_value:
+        return column
+    return MapColumn(found, *constant_for(connection, found))
 
 
 def _sample(

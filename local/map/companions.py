@@ -1,10 +1,10 @@
 """Guess which tables have a row for each user."""
 
+from clerksync.schema.new_row import plain
 from local.map.catalog import MapColumn, OneToOne
 from local.map.draft import CompanionDraft, Draft, Entry
 from local.map.keys import generator_of
-from local.map.required import constant_for
-from local.map.usual_names import COMPANIONS, CREATED, TIMES, UPDATED, plain
+from local.map.usual_names import COMPANIONS, CREATED, TIMES, UPDATED
 
 
 def companions_of(draft: Draft, tools: frozenset[str]) -> None:
@@ -50,11 +50,11 @@ def _companion(candidate: OneToOne, tools: frozenset[str]) -> CompanionDraft | N
         elif role := _role(column):
             entries.append(Entry(role, column.name))
         else:
-            value, is_certain = constant_for(column)
+            value, is_certain = column.constant, column.is_certain
             if value is None:
                 return None
             # Zero and false are what a new account has; an empty text may be wrong.
-            certain &= is_certain or (value == 0 and not column.labels)
+            certain &= is_certain or (value == 0 and not column.found.allowed)
             note = None if is_certain else "guess"
             values.append(Entry(column.name, value, note))
     usual = COMPANIONS.search(plain(table.name)) is not None

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clerksync.mapping.table import Constant
 from local.map.catalog import MapColumn, MapTable
 
-Value = str | int | float | bool | Mapping[str, str | int | float | bool]
+Value = Constant | Mapping[str, Constant]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """Guess which column holds the Clerk ID, and who makes the table's own ID."""
 
-import re
 from typing import Final
 
 from psycopg import sql
 
+from clerksync.schema.column_fit import ID_LENGTH
+from clerksync.schema.new_row import TEXTS, plain
 from local.map.catalog import MapColumn, MapTable
 from local.map.draft import Draft
 from local.map.new_column import how_to_add
-from local.map.usual_names import CLERK_ID, TEXTS, plain
+from local.map.usual_names import CLERK_ID
+from local.progress import counted
 
 _MAKES_CUIDS: Final = frozenset({"Prisma"})
 NEW_KEY: Final = "clerk_id"
-_CLERK_ID_LENGTH: Final = 32
 _LINK: Final = (
     "After `clerksync migrate`, run `clerksync link`. It shows which rows belong to "
     "which users, and writes nothing until you agree."
@@ -54,10 +55,10 @@ def _unusable_key(draft: Draft, column: MapColumn) -> None:
             f"{column.name}: it is the key, but it is not unique. Run: CREATE UNIQUE "
             f"INDEX ON {table} ({name});"
         )
-    length = re.fullmatch(r"character(?: varying)?\((\d+)\)", column.found.type)
-    if length and int(length[1]) < _CLERK_ID_LENGTH:
+    length = column.found.length
+    if length is not None and length < ID_LENGTH:
         draft.decisions.append(
-            f"{column.name}: it is too short for Clerk IDs of {_CLERK_ID_LENGTH} "
+            f"{column.name}: it is too short for Clerk IDs of {ID_LENGTH} "
             f"characters. Run: ALTER TABLE {table} ALTER COLUMN {name} TYPE text;"
         )
 
@@ -84,7 +85,7 @@ def own_id_of(draft: Draft, tools: frozenset[str]) -> None:
         )
         return
     draft.set("id", {"column": name, "generate": generated}, note)
-    if column.leads_to is not None:
+    if column.found.leads_to is not None:
         _shared_id(draft, column)
 
 
@@ -160,17 +161,18 @@ def _unlinked(draft: Draft, column: MapColumn) -> None:
     rows, linked = draft.table.sampled_rows, column.values.clerk_ids
     if rows > linked:
         draft.decisions.append(
-            f"{column.name}: {rows - linked:,} of the first {rows:,} rows have no "
-            f"Clerk ID. {_LINK}"
+            f"{column.name}: of the first {counted(rows, 'row')}, {rows - linked:,} "
+            f"without a Clerk ID. {_LINK}"
         )
 
 
 def _shared_id(draft: Draft, column: MapColumn) -> None:
     """A primary key that is also another table's, such as Supabase's auth.users."""
-    constraint = _quoted(str(column.foreign_key))
+    constraint = _quoted(str(column.found.foreign_key))
     draft.decisions.append(
-        f"{column.name}: it references {column.leads_to}, where Clerk's users have no "
-        f"row. Run: ALTER TABLE {draft.table.quoted} DROP CONSTRAINT {constraint};"
+        f"{column.name}: it references {column.found.leads_to}, where Clerk's users "
+        f"have no row. Run: ALTER TABLE {draft.table.quoted} DROP CONSTRAINT "
+        f"{constraint};"
     )
 
 

@@ -1,28 +1,11 @@
 """Guess a value for each column that a new row must have, and that nothing fills."""
 
-from typing import Final
-
 from psycopg import sql
 
+from clerksync.schema.new_row import ACTIVE, PASSWORD, TEXTS, plain
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
-from local.map.usual_names import (
-    ACTIVE,
-    NUMBERS,
-    PASSWORD,
-    PREFERRED_LABELS,
-    TEXTS,
-    TIMES,
-    plain,
-)
-
-Constant = str | int | bool
-_EMPTY: Final = {"jsonb": "{}", "json": "{}"}
-# For these, false is no guess: a person who signs up is none of them.
-_SURELY_FALSE: Final = frozenset(
-    {"issuperuser", "isstaff", "isadmin", "superuser", "staff", "admin"}
-    | {"isdeleted", "deleted", "isbanned", "isblocked", "suspended", "disabled"}
-)
+from local.map.usual_names import TIMES
 
 
 def required_of(draft: Draft) -> None:
@@ -32,42 +15,18 @@ def required_of(draft: Draft) -> None:
             _require(draft, column)
 
 
-def constant_for(column: MapColumn) -> tuple[Constant | None, bool]:
-    """Return a value that suits a new row, and whether it is certain.
-
-    None if no value can be guessed.
-    """
-    if column.found.unique_alone or column.leads_to is not None:
-        return None, False
-    if column.labels:
-        by_plain = {plain(label): label for label in reversed(column.labels)}
-        likely = (by_plain[p] for p in PREFERRED_LABELS if p in by_plain)
-        return next(likely, column.labels[0]), False
-    return _by_type(plain(column.name), column.found.base_type)
-
-
-def _by_type(name: str, type_: str) -> tuple[Constant | None, bool]:
-    if type_ == "boolean":
-        return name in ACTIVE, name in {*ACTIVE, *_SURELY_FALSE}
-    if type_ in NUMBERS:
-        return 0, False
-    if type_ in TEXTS:
-        return ("!", True) if name in PASSWORD else ("", False)
-    return ("{}", True) if type_.endswith("[]") else (_EMPTY.get(type_), False)
-
-
 def describe(column: MapColumn) -> str:
     """Return a column's labels, or its type, for a sentence."""
-    if column.labels:
-        return f"one of {', '.join(column.labels)}"
+    if column.found.allowed:
+        return f"one of {', '.join(column.found.allowed)}"
     return f"of type {column.found.type}"
 
 
 def _require(draft: Draft, column: MapColumn) -> None:
     name, table = column.name, draft.table
-    value, is_certain = constant_for(column)
+    value = column.constant
     is_time = column.found.base_type in TIMES and not column.found.unique_alone
-    if is_time and column.holds_milliseconds:
+    if is_time and column.found.holds_milliseconds:
         draft.fill(name, "created_at", "guess: the time of the sign-up")
         draft.decisions.append(
             f"{name}: it is NOT NULL and has no default. It gets the time of the "
@@ -78,7 +37,7 @@ def _require(draft: Draft, column: MapColumn) -> None:
     elif value is None:
         draft.claimed.add(name)
         draft.decisions.append(_undecided(draft, column))
-    elif is_certain:
+    elif column.is_certain:
         note = "no password matches it" if plain(name) in PASSWORD else None
         if plain(name) in ACTIVE:
             note = f'to follow bans at Clerk, say {name} = "not banned" in [columns]'
@@ -95,11 +54,11 @@ def _require(draft: Draft, column: MapColumn) -> None:
 def _undecided(draft: Draft, column: MapColumn) -> str:
     name, table = column.name, draft.table.quoted
     quoted = _quoted(name)
-    if column.leads_to is not None:
+    if column.found.leads_to is not None:
         return (
-            f"{name}: a new row must reference {column.leads_to}. If one row there "
-            f"suits every new user, say {name} = … in [defaults]. Otherwise drop NOT "
-            f"NULL: ALTER TABLE {table} ALTER COLUMN {quoted} DROP NOT NULL;"
+            f"{name}: a new row must reference {column.found.leads_to}. If one row "
+            f"there suits every new user, say {name} = … in [defaults]. Otherwise drop "
+            f"NOT NULL: ALTER TABLE {table} ALTER COLUMN {quoted} DROP NOT NULL;"
         )
     if column.found.base_type in TIMES:
         return (

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from clerksync.mapping.as_toml import DELETED_EMAIL
+from clerksync.schema.new_row import TEXTS, plain
+from clerksync.schema.null_fit import ALWAYS
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
 from local.map.new_column import how_to_add
@@ -11,15 +14,11 @@ from local.map.usual_names import (
     EMAIL,
     SOURCES,
     SUGGESTED,
-    TEXTS,
     TIER,
     TIMES,
     UPDATED,
-    plain,
 )
 
-# Clerk has a value for each user, whatever its sign-in asks for.
-_ALWAYS: Final = frozenset({"created_at", "updated_at", "public_metadata"})
 # Often not asked for at Clerk: NULL would then overwrite what the table has.
 _OFTEN_THE_APPLICATIONS: Final = frozenset({"username", "phone_number"})
 # A soft deletion leaves them as they are.
@@ -30,7 +29,6 @@ _GUESSED: Final = frozenset(
     {"first", "last", "login", "handle", "userhandle", "image", "avatar", "picture"}
     | {"photo", "datejoined", "joinedat", "signedupat", "registeredat"}
 )
-_DELETED_EMAIL: Final = "deleted+{clerk_id}@example.com"
 
 
 def email_of(draft: Draft, tools: frozenset[str]) -> None:
@@ -61,7 +59,7 @@ def times_of(draft: Draft) -> None:
 def tier_of(draft: Draft) -> None:
     """Add `tier`, unless the table has a default for it."""
     column = _first(draft, TIER, TEXTS)
-    if column is None or column.labels or column.found.filled_by_table:
+    if column is None or column.found.allowed or column.found.filled_by_table:
         return
     note = "guess: a new row gets CLERKSYNC_DEFAULT_TIER, and sync never changes it"
     draft.give_role("tier", column.name, note)
@@ -71,7 +69,7 @@ def sources_of(draft: Draft) -> None:
     """Add each column whose name is a usual one for a field of Clerk's users."""
     for source, types, names in SOURCES:
         column = _first(draft, names, types)
-        if column is None or not column.holds_milliseconds:
+        if column is None or not column.found.holds_milliseconds:
             continue
         if source == "created_at" and _is_older_than_clerk(draft, column):
             _keep_time(draft, column)
@@ -85,7 +83,7 @@ def suggestions_of(draft: Draft) -> None:
         column = _first(draft, names, types)
         if column is None or column.needs_value:
             continue
-        if not column.holds_milliseconds:
+        if not column.found.holds_milliseconds:
             continue
         draft.fill(column.name, source, f"only if you want it: {why}", suggest=True)
 
@@ -109,7 +107,7 @@ def deletion_of(draft: Draft) -> None:
     else:
         draft.set("deletion", "soft")
         if draft.email_not_null:
-            draft.set("deleted_email", _DELETED_EMAIL)
+            draft.set("deleted_email", DELETED_EMAIL)
         draft.decisions.append(
             f"{column.name}: a deleted user keeps its row, without email and name. If "
             'the row itself must go, say deletion = "hard".'
@@ -126,7 +124,7 @@ def _fill(draft: Draft, column: MapColumn, source: str) -> None:
     ):
         why = "sync would overwrite what your rows have, with NULL if Clerk has nothing"
         draft.fill(name, source, f"only if you want it: {why}", suggest=True)
-    elif not found.not_null or source in _ALWAYS:
+    elif not found.not_null or source in ALWAYS:
         draft.fill(name, source, note)
     elif found.unique_alone:
         _fill_unique(draft, column, source)

@@ -1,14 +1,10 @@
 """A draft as the text of a TOML file."""
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
 
+from clerksync.mapping.as_toml import toml, toml_name
 from local.map.catalog import MapColumn
-from local.map.draft import CompanionDraft, Draft, Entry, Value
-
-_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+from local.map.draft import CompanionDraft, Draft, Entry
 
 
 def toml_text(draft: Draft, tools: Iterable[str]) -> str:
@@ -55,8 +51,8 @@ def _left_alone(draft: Draft) -> Iterator[str]:
 
 def _described(column: MapColumn) -> str:
     said = column.found.type
-    if column.labels:
-        said += f" ({', '.join(column.labels)})"
+    if column.found.allowed:
+        said += f" ({', '.join(column.found.allowed)})"
     if column.found.filled_by_table:
         said += ", which has a default"
     return f"{column.name}: {said}"
@@ -76,23 +72,7 @@ def _companion(companion: CompanionDraft) -> Iterator[str]:
 
 
 def _entry(entry: Entry) -> str:
-    line = f"{_key(entry.name)} = {_value(entry.value)}"
+    line = f"{toml_name(entry.name)} = {toml(entry.value)}"
     if entry.note:
         line += f"  # {entry.note}"
     return f"# {line}" if entry.is_suggestion else line
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _text(name)
-
-
-def _value(value: Value) -> str:
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
-        return f"{{ {inner} }}"
-    return _text(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _text(text: str) -> str:
-    # A basic string of TOML has the escapes of JSON.
-    return json.dumps(text, ensure_ascii=False)

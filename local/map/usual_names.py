@@ -3,13 +3,11 @@
 import re
 from typing import Final
 
-TEXTS: Final = frozenset({"text", "character varying", "character", "citext"})
+from clerksync.schema.new_row import ACTIVE, TEXTS
+
 TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
 BOOLEAN: Final = frozenset({"boolean"})
 JSONB: Final = frozenset({"jsonb"})
-NUMBERS: Final = frozenset(
-    {"smallint", "integer", "bigint", "numeric", "real", "double precision"}
-)
 
 # All names below are plain: lower case, without underscores. The likeliest come first.
 CLERK_ID: Final = (
@@ -35,12 +33,6 @@ UPDATED: Final = (
 )
 DELETED: Final = ("deletedat", "removedat", "deleted", "goneat", "deletedon")
 TIER: Final = ("tier", "plan", "subscriptiontier", "subscriptionplan", "plantier")
-ACTIVE: Final = ("isactive", "active", "enabled", "isenabled")
-PASSWORD: Final = (
-    *("password", "passwordhash", "hashedpassword", "encryptedpassword"),
-    *("passworddigest", "passwd", "pwhash"),
-)
-
 SOURCES: Final = (
     ("first_name", TEXTS, ("firstname", "givenname", "forename", "fname", "first")),
     ("last_name", TEXTS, ("lastname", "familyname", "surname", "lname", "last")),
@@ -118,18 +110,7 @@ SUGGESTED: Final = (
 )
 """Sources that may be meant, and why only the owner can say so."""
 
-PREFERRED_LABELS: Final = (
-    *("user", "member", "free", "basic", "standard", "default", "customer"),
-    *("active", "none", "guest", "viewer"),
-)
-"""Of an enum: the labels that suit a new user."""
-
 COMPANIONS: Final = re.compile(
     r"profile|settings?|preferences?|prefs|credits?|wallet|balance|quota|usage|stats"
 )
 """Tables whose rows an application usually expects for each user."""
-
-
-def plain(name: str) -> str:
-    """Return a name in lower case, without underscores and other signs."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -34,6 +34,16 @@ class InvalidSettingError(ClerksyncError):
     """A setting is there and cannot be used."""
 
 
+class NoMappingError(InvalidSettingError):
+    """There is no mapping of that name, and no such file."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+        """For the terminal of the owner only: it may be a value that was meant for a
+        different setting, and no log holds those."""
+
+
 class UnreadableFileError(InvalidSettingError):
     """A file that a person wrote is no text, or cannot be read at all."""
 

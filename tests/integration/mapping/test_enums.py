@@ -150,13 +150,20 @@ def test_a_label_that_is_missing_is_refused_before_anything_is_written(
     assert line in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "rule", ["NOT NULL", "CHECK (VALUE IS NOT NULL)"], ids=["not null", "check"]
+)
 def test_a_domain_that_is_not_null_elsewhere_in_the_table_is_reported(
-    table_of: Make, connection: psycopg.Connection
+    table_of: Make, connection: psycopg.Connection, rule: str
 ) -> None:
-    """Postgres then gives a text no type by the table; better now than at each user."""
-    connection.execute("CREATE DOMAIN filled AS text DEFAULT 'x' NOT NULL")
-    with pytest.raises(TableMisfitError, match=r"domain .*filled does not allow null"):
+    """At its own column. Postgres then gives a text no type by the table."""
+    connection.execute(f"CREATE DOMAIN filled AS text DEFAULT 'x' {rule}".encode())
+    with pytest.raises(TableMisfitError) as refused:
         table_of(
             f"{COLUMNS}, note filled DEFAULT 'x'",
             mapped='plan = { from = "locale", or = "free", values = ["free"] }',
         )
+    said = str(refused.value)
+    assert 'column "note" is of the domain' in said
+    assert 'cannot give "plan" the type of its column' in said
+    assert 'column "plan" does not take' not in said

@@ -192,7 +192,26 @@ def test_a_column_that_is_short_is_reported_when_the_table_is_migrated(
         ("is_active boolean NOT NULL", "", "", 'is_active = "not banned"'),
         ("joined timestamptz NOT NULL", "", "", 'joined = "created_at"'),
         ("is_staff boolean NOT NULL", "", "", "in [defaults]: is_staff = false"),
-        ("password varchar(128) NOT NULL", "", "", 'in [defaults]: password = ""'),
+        ("password varchar(128) NOT NULL", "", "", 'in [defaults]: password = "!"'),
+        ("age int NOT NULL CHECK (age >= 1)", "", "", "in [defaults]: age = 1"),
+        (
+            "kind text NOT NULL CHECK (kind IN ('admin', 'user'))",
+            "",
+            "",
+            'in [defaults]: kind = "user"',
+        ),
+        (
+            "land text NOT NULL CHECK (length(land) = 2)",
+            "",
+            "",
+            'CHECK (length(land) = 2). Give it a default: ALTER TABLE … ALTER "land"',
+        ),
+        (
+            "boss text NOT NULL REFERENCES people (clerk)",
+            "",
+            "",
+            "A new row must reference public.people.",
+        ),
         ("id uuid PRIMARY KEY", "", "", 'id = { column = "id", generate = "uuid4" }'),
         (
             "contact text UNIQUE",

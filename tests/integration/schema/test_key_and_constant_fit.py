@@ -114,6 +114,26 @@ def test_a_rule_for_emails_that_is_not_understood_is_refused(
     assert 'CREATE UNIQUE INDEX ON "ours"."people" ("mail")' in said
 
 
+@pytest.mark.parametrize("key", ["clerk", '"Clerk"'])
+def test_an_index_for_the_applications_own_rows_may_be_of_any_kind(
+    database: Database, connection: psycopg.Connection, key: str
+) -> None:
+    """It refuses no row with a Clerk ID. The message says how to limit it to them."""
+    connection.execute(
+        f"ALTER TABLE people DROP CONSTRAINT people_mail_key;"
+        f"ALTER TABLE people RENAME clerk TO key;"
+        f"ALTER TABLE people RENAME key TO {key};"
+        "CREATE UNIQUE INDEX odd ON people (mail, role)".encode()
+    )
+    mapping = NOT_UNIQUE.replace('"clerk"', f'"{key.strip(chr(34))}"')
+    limited = f'WHERE "{key.strip(chr(34))}" IS NULL'
+    assert limited in refusal(database, mapping)
+    connection.execute(
+        f"DROP INDEX odd; CREATE UNIQUE INDEX ON people (mail, role) {limited}".encode()
+    )
+    assert migrate(database, schema="ours", mapping=parse(mapping, name="mine"))
+
+
 @pytest.mark.parametrize("rule", UNDERSTOOD)
 def test_a_rule_that_is_understood_only_has_to_agree_with_the_mapping(
     database: Database, connection: psycopg.Connection, rule: str

@@ -5,11 +5,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from clerksync.errors import TableMisfitError
 from clerksync.mapping.file import load, parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.schema.table_fit import misfits
-from tests.integration.schema.people import MAPPING, make_tables, refusal
+from clerksync.settings.schemas import placed
+from tests.integration.schema.people import MAPPING, TABLES, make_tables, refusal
 
 pytestmark = pytest.mark.alters_schema
 
@@ -197,6 +199,24 @@ def test_a_mapping_that_asks_too_much_is_told_with_its_line(
     said = refusal(database, MAPPING.replace(old, new))
     assert reason in said, said
     assert f"Line {line}: " in said, said
+
+
+@pytest.mark.parametrize("also_in_public", [False, True])
+def test_a_table_beside_clerksyncs_own_is_not_swapped_for_another(
+    database: Database, connection: psycopg.Connection, also_in_public: bool
+) -> None:
+    """Earlier versions used it with CLERKSYNC_SCHEMA=clerksync. Now public is meant."""
+    connection.execute("ALTER SCHEMA ours RENAME TO clerksync")
+    if also_in_public:
+        connection.execute("SET search_path TO public")
+        connection.execute(TABLES.encode())
+    described = parse(MAPPING, name="mine")
+    with pytest.raises(TableMisfitError, match=r'Add|add to \[table\]: schema = "cl'):
+        migrate(database, schema="clerksync", mapping=placed(described, "clerksync"))
+    for schema in ["clerksync", "public"] if also_in_public else ["clerksync"]:
+        line = f'[table]\nschema = "{schema}"'
+        named = parse(MAPPING.replace("[table]", line), name="mine")
+        assert migrate(database, schema="clerksync", mapping=placed(named, "clerksync"))
 
 
 def test_several_misfits_are_told_at_once(

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from clerksync.mapping.file import parse
 from clerksync.settings.environment import Settings
+from clerksync.settings.schemas import placed
 
 _MEMBERS = (
     '[table]\n{}name = "members"\nkey = "clerk_id"\n\n[columns]\nemail = "email"\n'
@@ -52,6 +54,14 @@ def test_a_schema_that_is_set_wins(
     monkeypatch.setenv("CLERKSYNC_SCHEMA", schema)
     assert (settings.schema, settings.earlier_schema) == (schema, None)
     assert settings.mapping.schema == table_is_in
+
+
+def test_a_mapping_that_differs_only_in_its_deletion_keeps_it() -> None:
+    """Such mappings count as equal, so a cache could return the other one."""
+    text = _MEMBERS.format('deleted_at = "gone"\ndeletion = "{}"\n')
+    for deletion in ("hard", "trigger", "soft"):
+        mapping = parse(text.replace("{}", deletion), name="members")
+        assert placed(mapping, "clerksync").deletion == deletion
 
 
 @pytest.mark.parametrize("schema", ["", "clerksync", "app"])

@@ -1,11 +1,12 @@
-"""Lines of a mapping as TOML, for messages that say how to fix one."""
+"""Lines of a mapping as TOML: for messages that say how to fix one, and for `map`."""
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
-from clerksync.mapping.table import Column, ColumnType
+from clerksync.mapping.table import Column, ColumnType, Constant
 
-DELETED_EMAIL: Final = '"deleted+{clerk_id}@example.com"'
+DELETED_EMAIL: Final = "deleted+{clerk_id}@example.com"
 _STAND_INS: Final[dict[ColumnType, str]] = {
     "text": '""',
     "boolean": "false",
@@ -24,7 +25,7 @@ def entry(column: Column, changed: Mapping[str, str] | None = None) -> str:
     if "." in column.source and column.type != "text":
         keys["type"] = f'"{column.type}"'
     if column.values:
-        keys["values"] = _toml_values(column)
+        keys["values"] = toml(dict(column.values))
     if column.truncate is not None:
         keys["truncate"] = str(column.truncate)
     if column.otherwise is not None:
@@ -40,22 +41,20 @@ def stand_in(column: Column) -> str:
     return toml(column.values[0][1]) if column.values else _STAND_INS[column.type]
 
 
-def toml(value: str | float) -> str:
-    """Return a constant as TOML has it."""
+def toml(value: Constant | Mapping[str, Constant]) -> str:
+    """Return a constant, or an inline table of constants, as TOML has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        # A basic string of TOML has the escapes of JSON, and needs one more.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{toml_name(k)} = {toml(v)}" for k, v in value.items())
+        return f"{{ {inner} }}"
     return repr(value)
 
 
 def toml_name(name: str) -> str:
     """Return a key as TOML has it."""
     is_bare = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
-    return name if is_bare else f'"{name}"'
-
-
-def _toml_values(column: Column) -> str:
-    pairs = ", ".join(f"{toml_name(a)} = {toml(b)}" for a, b in column.values)
-    return f"{{ {pairs} }}"
+    return name if is_bare else toml(name)

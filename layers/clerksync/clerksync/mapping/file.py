@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from clerksync.errors import InvalidSettingError
+from clerksync.errors import InvalidSettingError, NoMappingError
 from clerksync.mapping.line_numbers import KeyPath, Lines, innermost, lines_of
 from clerksync.mapping.malformed import said
 from clerksync.mapping.problems import problems, type_of
@@ -144,10 +144,10 @@ def load(name_or_path: str) -> TableMapping:
         text = read_text(file, called=f"Mapping {name_or_path}")
     except FileNotFoundError:
         message = (
-            "CLERKSYNC_MAPPING names no mapping that can be read. Take one of "
+            "CLERKSYNC_MAPPING names no mapping that can be read. Use one of "
             f"{', '.join(presets())}, or the path of a TOML file."
         )
-        raise InvalidSettingError(message) from None
+        raise NoMappingError(message, name_or_path) from None
     return parse(text, name=name_or_path)
 
 

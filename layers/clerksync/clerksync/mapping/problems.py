@@ -146,7 +146,7 @@ def _of_email(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
     text = mapping.deleted_email
     if text is not None and mapping.email_unique and "{clerk_id}" not in text:
         reason = "two deleted users cannot have the same email. Write deleted_email = "
-        yield ("table", "deleted_email"), reason + DELETED_EMAIL
+        yield ("table", "deleted_email"), reason + toml(DELETED_EMAIL)
 
 
 def _named_twice(companion: Companion) -> Iterator[str]:
@@ -164,4 +164,4 @@ def _kept_rows(mapping: TableMapping) -> Iterator[tuple[KeyPath, str]]:
         yield where, reason + 'deleted_at = "deleted_at"'
     is_soft = mapping.deletion == "soft"
     if is_soft and mapping.email_not_null and mapping.deleted_email is None:
-        yield where, f"{EMAIL_EMPTIED} {DELETED_EMAIL}"
+        yield where, f"{EMAIL_EMPTIED} {toml(DELETED_EMAIL)}"

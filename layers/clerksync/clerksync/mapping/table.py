@@ -78,6 +78,8 @@ class TableMapping:
     columns: tuple[Column, ...]
     schema: str | None = None
     """Where the table is; None: where clerksync's own are."""
+    schema_is_default: bool = field(default=False, compare=False)
+    """Whether its file does not name that schema."""
     own_id: OwnId | None = None
     tier: str | None = None
     tier_values: Values = ()

@@ -1,7 +1,8 @@
 """What the catalog says of a table and its columns."""
 
+import re
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -23,10 +24,11 @@ _SCHEMAS: LiteralString = """
 """
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-           -- Without the quotes of quote_all_identifiers.
-           btrim(coalesce(nullif(t.typbasetype, 0), t.oid)::regtype::text, '"')
-               AS base_type,
-           b.typname = 'citext' AS is_citext,
+           -- Whatever schema its extension is in. Other names come without the quotes
+           -- of quote_all_identifiers.
+           CASE WHEN b.typname = 'citext' THEN 'citext'
+                ELSE btrim(b.oid::regtype::text, '"')
+           END AS base_type,
            CASE WHEN b.typtype = 'e' THEN array(
                SELECT e.enumlabel::text FROM pg_enum AS e
                WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder
@@ -34,6 +36,7 @@ _COLUMNS: LiteralString = """
            CASE WHEN b.oid IN ('varchar'::regtype, 'bpchar'::regtype)
                 THEN nullif(greatest(a.atttypmod, t.typtypmod), -1) - 4
            END AS length,
+           t.typtype = 'd' AS is_domain,
            a.attnotnull OR t.typnotnull AS not_null,
            a.atthasdef OR a.attidentity <> '' AS filled_by_table,
            a.attgenerated <> '' OR a.attidentity = 'a' AS not_writable,
@@ -62,12 +65,34 @@ _COLUMNS: LiteralString = """
                      WHERE d.objid = i.indexrelid AND d.refobjid = a.attrelid
                        AND d.refobjsubid = a.attnum
                  ))
-           ) AS unique_by
+           ) AS unique_by,
+           array(
+               SELECT pg_get_expr(c.conbin, c.conrelid)
+               FROM pg_constraint AS c
+               WHERE c.conrelid = a.attrelid AND c.contype = 'c'
+                 AND c.conkey = ARRAY[a.attnum]
+               ORDER BY c.conname
+           ) AS checks,
+           f.conname::text AS foreign_key,
+           f.leads_to
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
     JOIN pg_type AS b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+    LEFT JOIN LATERAL (
+        SELECT c.conname, n.nspname || '.' || r.relname AS leads_to
+        FROM pg_constraint AS c
+        JOIN pg_class AS r ON r.oid = c.confrelid
+        JOIN pg_namespace AS n ON n.oid = r.relnamespace
+        WHERE c.conrelid = a.attrelid AND c.contype = 'f' AND a.attnum = ANY (c.conkey)
+        ORDER BY c.conname
+        LIMIT 1
+    ) AS f ON true
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
+_LABEL: Final = re.compile(r"'((?:[^']|'')*)'::")
+
+
+_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +102,12 @@ class FoundColumn:
     name: str
     type: str
     base_type: str
-    is_citext: bool
+    """Of a domain, what it is made from. `citext` is named without its schema."""
     labels: list[str] | None
     """Of an enum, in their order."""
     length: int | None
     """The most characters that a varchar(n) or char(n) holds."""
+    is_domain: bool
     not_null: bool
     filled_by_table: bool
     not_writable: bool
@@ -91,6 +117,28 @@ class FoundColumn:
     """By itself, in whatever way: two rows cannot have the same constant."""
     unique_by: str | None
     """An index of any kind that has a say in it."""
+    checks: list[str]
+    """The conditions of each CHECK on this column alone."""
+    foreign_key: str | None
+    leads_to: str | None
+    """The table, with its schema, that the foreign key references."""
+
+    @property
+    def holds_milliseconds(self) -> bool:
+        """Whether a time keeps the precision of Clerk's. Meant for times only."""
+        return _COARSE_TIME.match(self.type) is None
+
+    @property
+    def allowed(self) -> list[str]:
+        """The labels of an enum, or the texts that a CHECK lists."""
+        lists = (c for c in self.checks if re.search(r"= ANY|IN \(", c))
+        listed = _LABEL.findall(next(lists, ""))
+        return self.labels or [label.replace("''", "'") for label in listed]
+
+    @property
+    def is_citext(self) -> bool:
+        """Whether texts in different cases are the same to it."""
+        return self.base_type == "citext"
 
 
 def kind_of(connection: psycopg.Connection, qualified: str) -> str | None:

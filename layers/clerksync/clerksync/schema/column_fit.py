@@ -11,8 +11,39 @@ from clerksync.mapping.table import Column, TableMapping
 from clerksync.schema.catalog import FoundColumn
 from clerksync.write.column_values import of_type
 
-_ID_LENGTH: Final = 32
+ID_LENGTH: Final = 32
 """Of Clerk's IDs today: `user_` and 27 letters and digits."""
+
+
+def domain_problems(
+    connection: psycopg.Connection, found: FoundColumn, mapping: TableMapping
+) -> Iterator[str]:
+    """Yield why a column's domain keeps values of other columns from being written.
+
+    Those with `values` get their types from a row whose other columns are NULL.
+    """
+    typed = [column.name for column in mapping.columns if column.values]
+    if mapping.tier is not None and mapping.tier_values:
+        typed.append(mapping.tier)
+    others = ", ".join(f'"{name}"' for name in typed if name != found.name)
+    if others and found.is_domain and _refuses_null(connection, found):
+        yield (
+            f"is of the domain {found.type}, which refuses NULL. So Postgres cannot "
+            f"give {others} the type of its column. Say it of the column instead: "
+            f"ALTER DOMAIN {found.type} DROP NOT NULL (or drop its CHECK), and ALTER "
+            f'TABLE … ALTER "{found.name}" SET NOT NULL'
+        )
+
+
+def _refuses_null(connection: psycopg.Connection, found: FoundColumn) -> bool:
+    # The type's name comes from the catalog, quoted where it has to be.
+    query = f"SELECT CAST(NULL AS {found.type})"
+    try:
+        with connection.transaction():
+            connection.execute(query.encode())
+    except psycopg.Error:
+        return True
+    return False
 
 
 def source_problems(
@@ -75,7 +106,7 @@ def _deleted_email_problems(
     text = mapping.deleted_email
     if text is None or column.source != "email" or found.length is None:
         return
-    if len(text.replace("{clerk_id}", "x" * _ID_LENGTH)) > found.length:
+    if len(text.replace("{clerk_id}", "x" * ID_LENGTH)) > found.length:
         yield f"is a {found.type}, and too short for deleted_email"
 
 
@@ -92,9 +123,10 @@ def _not_taken(
             query = sql.SQL("SELECT ({})::text").format(typed)
             ((read,),) = connection.execute(query).fetchall()
     except psycopg.Error as error:
+        if (error.diag.datatype_name or "") not in found.type:
+            return  # A domain of a different column: `domain_problems` reports it.
         reason = f"does not take {toml(value)}: it is {found.type}"
         if found.labels is None or value in found.labels:
-            # Such as a domain of a different column that is NOT NULL.
             yield f"{reason} ({error.diag.message_primary})"
         else:
             yield f"{reason}, with the values {', '.join(map(toml, found.labels))}"

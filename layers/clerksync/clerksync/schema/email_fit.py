@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import class_row
 
-from clerksync.mapping.as_toml import DELETED_EMAIL
+from clerksync.mapping.as_toml import DELETED_EMAIL, toml
 from clerksync.mapping.table import TableMapping
 from clerksync.write.email_rule import EmailRule
 from clerksync.write.identifiers import identifiers
@@ -124,11 +124,19 @@ def email_problems(
     plain = f"CREATE UNIQUE INDEX ON {{}} ({sql.Identifier(mapping.email).as_string()})"
     plain = plain.format(identifiers(mapping, schema)["users"].as_string())
     if not mapping.email_unique:
-        if indexes or found.not_understood:
-            also = "" if indexes else f", and {plain}"
+        if indexes:
             yield (
-                f"is unique, by {(indexes or found.not_understood)[0]}: take "
-                f"email_unique = false out of the mapping{also}"
+                f"is unique, by {indexes[0]}: take email_unique = false out of the "
+                "mapping"
+            )
+        elif found.not_understood:
+            key = sql.Identifier(mapping.key).as_string()
+            yield (
+                f"is unique by {found.not_understood[0]}, together with something "
+                "else or only later, so clerksync could not reassign an email. If each "
+                f"email has one row: {plain}; and take email_unique = false out of the "
+                f"mapping. If rows of your own share emails, drop the index, or limit "
+                f"it to rows without a Clerk ID: WHERE {key} IS NULL"
             )
     elif not indexes and not found.not_understood:
         yield f"is not unique: {plain}, or say email_unique = false in the mapping"
@@ -148,9 +156,10 @@ def email_problems(
             "reassigns emails by one of them. Drop the others"
         )
     elif _empties_a_second_row(found.rules[0], mapping):
+        line = f"deleted_email = {toml(DELETED_EMAIL)}"
         yield (
             f"can be NULL in one row only, by {indexes[0]} (NULLS NOT DISTINCT), and a "
-            f"soft deletion empties it: add to [table]: deleted_email = {DELETED_EMAIL}"
+            f"soft deletion empties it: add to [table]: {line}"
         )
 
 
@@ -179,6 +188,9 @@ def _read(connection: psycopg.Connection, mapping: TableMapping, schema: str) ->
             return found
         with connection.cursor(row_factory=class_row(_Key)) as cursor:
             keys = cursor.execute(_KEYS, [table]).fetchall()
+        # Every row that sync writes has a key.
+        without_key = {f"{mapping.key} IS NULL", f'"{mapping.key}" IS NULL'}
+        keys = [key for key in keys if key.where not in without_key]
         of_email = _OfEmail(connection, table, mapping, str(row[0]))
         rules = [of_email.rule(k) for k in keys if k.simple and of_email.alone(k)]
         found.rules = [r for r in rules if not any(_implies(s, r) for s in rules)]

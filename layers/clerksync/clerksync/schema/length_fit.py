@@ -8,6 +8,7 @@ import psycopg
 from clerksync.mapping.as_toml import entry
 from clerksync.mapping.table import TableMapping
 from clerksync.schema.catalog import columns_of
+from clerksync.schema.column_fit import ID_LENGTH
 from clerksync.write.identifiers import identifiers
 
 WARNING: Final = "warning:"
@@ -15,7 +16,7 @@ WARNING: Final = "warning:"
 
 # Clerk documents no limits. Of emails RFC 5321 has one, of phone numbers E.164, and its
 # IDs have all been this long.
-_LENGTHS: Final = {"email": 254, "phone_number": 16, "clerk_id": 32}
+_LENGTHS: Final = {"email": 254, "phone_number": 16, "clerk_id": ID_LENGTH}
 _OTHERS: Final = 255
 _OF_SOURCE: Final = _LENGTHS | {"username": 64, "locale": 35}
 

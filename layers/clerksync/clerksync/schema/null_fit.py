@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from clerksync.mapping.as_toml import DELETED_EMAIL, entry, stand_in, toml_name
+from clerksync.mapping.as_toml import DELETED_EMAIL, entry, stand_in, toml, toml_name
 from clerksync.mapping.table import Column, TableMapping
 
 _NOTHING: Final = "Clerk may have nothing for it"
@@ -11,7 +11,7 @@ _UNIQUE_TOO: Final = (
     "write what every user has: "
 )
 # Clerk always gives these; and metadata that is empty is {}.
-_ALWAYS: Final = frozenset(
+ALWAYS: Final = frozenset(
     {"clerk_id", "created_at", "updated_at", "public_metadata"}
     | {"not banned", "not locked"}
 )
@@ -24,7 +24,7 @@ def why_nullable(column: Column, mapping: TableMapping) -> str | None:
         if not mapping.email_not_null:
             return "an email can be lost. Add to [table]: email_not_null = true"
         if mapping.deletion == "soft" and mapping.deleted_email is None:
-            line = f"deleted_email = {DELETED_EMAIL}"
+            line = f"deleted_email = {toml(DELETED_EMAIL)}"
             return f"a soft deletion empties it. Add to [table]: {line}"
         return None
     if column.otherwise is not None:
@@ -32,7 +32,7 @@ def why_nullable(column: Column, mapping: TableMapping) -> str | None:
     line = entry(column, {"or": stand_in(column)})
     is_emptied = mapping.deletion == "soft" and column.personal
     why = "a soft deletion empties it" if is_emptied else None
-    if column.source not in _ALWAYS:
+    if column.source not in ALWAYS:
         why = _NOTHING
     return why and f"{why}: say what to write then, as in {line}"
 

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
+import psycopg
+
 from clerksync.mapping.as_toml import entry, toml, toml_name
 from clerksync.mapping.table import Column, ColumnType
 from clerksync.schema.catalog import FoundColumn
+from clerksync.schema.new_row import ACTIVE, TEXTS, constant_for, plain
+from clerksync.settings.schemas import PUBLIC
 
-_TEXTS: Final = ("text", "character varying", "character")
 _TYPES: Final[dict[str, ColumnType]] = {
     "integer": "integer",
     "bigint": "bigint",
@@ -19,49 +22,46 @@ _TYPES: Final[dict[str, ColumnType]] = {
     "timestamp with time zone": "timestamp",
     "timestamp without time zone": "timestamp",
 }
-_CONSTANTS: Final[dict[str, str]] = {
-    "boolean": "false",
-    "smallint": "0",
-    "integer": "0",
-    "bigint": "0",
-    "numeric": "0",
-    "real": "0",
-    "double precision": "0",
-    "json": '"{}"',
-    "jsonb": '"{}"',
-    "date": '"1970-01-01"',
-}
 
 
-def example(found: FoundColumn) -> str | None:
-    """Return a constant that a column takes, as TOML; None if there is none to show."""
-    if found.labels:
-        return toml(found.labels[0])
-    if found.is_citext or found.base_type in _TEXTS:
-        return '""'
-    return _CONSTANTS.get(found.base_type)
-
-
-def fill(found: FoundColumn, *, in_companion: bool) -> str:
+def fill(
+    connection: psycopg.Connection, found: FoundColumn, *, in_companion: bool
+) -> str:
     """Return how a mapping fills a column that is NOT NULL and has no default."""
     name = toml_name(found.name)
     if found.unique_alone:
         return _fill_unique(found, in_companion=in_companion)
-    if not in_companion and found.base_type.startswith("timestamp"):
-        return f'Fill it, in [columns]: {name} = "created_at"'
-    if not in_companion and found.name in {"active", "is_active"}:
-        return f'Fill it, in [columns]: {name} = "not banned"'
-    constant = example(found)
+    where = "values" if in_companion else "[defaults]"
+    if found.leads_to is not None:
+        return (
+            f"A new row must reference {found.leads_to}. If one row there suits every "
+            f"new row, say {name} = … in {where}. If not, run: ALTER TABLE … ALTER "
+            f'"{found.name}" DROP NOT NULL'
+        )
+    if not in_companion and (source := _usual_source(found)):
+        return f'Fill it, in [columns]: {name} = "{source}"'
+    constant, _ = constant_for(connection, found)
     if constant is None:
-        return f'Give it one: ALTER TABLE … ALTER "{found.name}" SET DEFAULT …'
-    if in_companion:
-        return f"Say what a new row has: values = {{ {name} = {constant} }}"
-    return f"Say what a new row has, in [defaults]: {name} = {constant}"
+        rules = "".join(f", with CHECK {check}" for check in found.checks)
+        return (
+            f"It is {found.type}{rules}. Give it a default: ALTER TABLE … ALTER "
+            f'"{found.name}" SET DEFAULT …'
+        )
+    line = f"{name} = {toml(constant)}"
+    line = f": values = {{ {line} }}" if in_companion else f", in [defaults]: {line}"
+    return f"Say what a new row has{line}"
+
+
+def _usual_source(found: FoundColumn) -> str | None:
+    if found.base_type.startswith("timestamp"):
+        return "created_at"
+    is_active = found.base_type == "boolean" and plain(found.name) in ACTIVE
+    return "not banned" if is_active else None
 
 
 def _fill_unique(found: FoundColumn, *, in_companion: bool) -> str:
     name = toml_name(found.name)
-    is_text = found.is_citext or found.base_type in _TEXTS
+    is_text = found.base_type in TEXTS
     if found.name == "id" and (is_text or found.base_type == "uuid"):
         how = "cuid" if is_text else "uuid4"
         where = "the companion" if in_companion else "[table]"
@@ -97,6 +97,15 @@ def no_table(qualified: str, schemas: list[str], *, is_target: bool) -> str:
             f"{said}, but one in {where}. Add to [table]: schema = {toml(schemas[0])}"
         )
     return f"{said}, but one in {where}. It must be in the schema of the users"
+
+
+def two_tables(qualified: str, former: str, former_schema: str) -> str:
+    """Return what to write if a mapping could mean either of two tables."""
+    return (
+        f"there are {qualified} and {former}, and the mapping names no schema. Earlier "
+        f"versions used {former}. To keep using it, add to [table]: schema = "
+        f"{toml(former_schema)}. To use the other, add: schema = {toml(PUBLIC)}"
+    )
 
 
 def other_type(found: FoundColumn, column: Column | None) -> str:

@@ -1,5 +1,4 @@
-"""Whether tables that an application has made are such that the write path can use
-them."""
+"""Whether the write path can use tables that an application has made."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,17 +21,18 @@ from clerksync.schema import remedies
 from clerksync.schema.catalog import FoundColumn, columns_of, kind_of, schemas_with
 from clerksync.schema.column_fit import (
     default_tier_problem,
+    domain_problems,
     source_problems,
     tier_problems,
 )
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
 from clerksync.schema.email_fit import email_problems
+from clerksync.schema.new_row import constant_for
 from clerksync.schema.null_fit import if_unique_too, why_nullable
 from clerksync.write.identifiers import companion_table, identifiers
 
 _TEXTS: Final = ("text", "character varying", "character")
-_COARSE_TIME: Final = re.compile(r"timestamp\([0-2]\)")
 _ROUNDED: Final = re.compile(r"numeric\(")
 _NAME_IT: Final = 'Name a plain table: name = "…"'
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
@@ -80,6 +80,11 @@ def target_misfits(
     """The same of the target table alone."""
     users = identifiers(mapping, schema)["users"]
     found = [*_of_table(connection, users, mapping.table, _target(mapping))]
+    if mapping.schema_is_default and not found:
+        former = sql.Identifier(schema, mapping.table).as_string()
+        if kind_of(connection, former):
+            said = remedies.two_tables(users.as_string(), former, schema)
+            found.append(Misfit(mapping.table, None, said))
     return found + [
         Misfit(mapping.table, mapping.email, f'column "{mapping.email}" {problem}')
         for problem in email_problems(connection, mapping, schema)
@@ -92,8 +97,7 @@ def default_tier_misfits(mapping: TableMapping, default_tier: str) -> list[Misfi
     problem = default_tier_problem(default_tier, mapping)
     if problem is None:
         return []
-    reason = f'column "{mapping.tier}": {problem}'
-    return [Misfit(mapping.table, mapping.tier, reason)]
+    return [Misfit(mapping.table, mapping.tier, f'column "{mapping.tier}": {problem}')]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +138,13 @@ def _target(mapping: TableMapping) -> _Expected:
             "must be NULL for users who are not deleted. ALTER TABLE … ALTER "
             f'"{mapping.deleted_at}" DROP NOT NULL'
         )
-    reads = [own_id.column] if own_id else []
-    stand_ins = {
-        c.name: c.otherwise for c in mapping.columns if c.otherwise is not None
-    }
+    stand_ins = {c.name: v for c in mapping.columns if (v := c.otherwise) is not None}
     return _Expected(
         types,
-        reads=[*reads, *(c.references for c in mapping.companions)],
+        reads=[
+            *([own_id.column] if own_id else []),
+            *(c.references for c in mapping.companions),
+        ],
         unique=[mapping.key],
         of_milliseconds=[c.name for c in mapping.columns if c.type == "timestamp"],
         nullable=nullable,
@@ -198,10 +202,9 @@ def _of_table(
             reason = f'column "{column}" does not exist. {remedy}'
             yield Misfit(name, column, reason)
     for column, found in columns.items():
-        for reason in _of_column(found, expected):
-            yield Misfit(name, column, f'column "{column}" {reason}')
-        for reason in _of_values(connection, table, found, expected):
-            yield Misfit(name, column, f'column "{column}" {reason}')
+        reasons = [*_of_column(connection, found, expected)]
+        reasons += _of_values(connection, table, found, expected)
+        yield from (Misfit(name, column, f'column "{column}" {r}') for r in reasons)
 
 
 def _of_values(
@@ -216,6 +219,8 @@ def _of_values(
         yield from source_problems(connection, table, found, column, mapping)
     elif mapping is not None and found.name == mapping.tier:
         yield from tier_problems(connection, table, found, mapping)
+    if mapping is not None:
+        yield from domain_problems(connection, found, mapping)
     if found.name not in expected.constants:
         return
     constant = expected.constants[found.name]
@@ -227,16 +232,19 @@ def _of_values(
         constant=constant,
         stands_in_for=None if column is None or column.values else column.type,
     ):
-        other = remedies.example(found)
-        line = f". Write, for example, {other}" if other else ""
+        other, _ = constant_for(connection, found)
+        line = "" if other is None else f". Write, for example, {toml(other)}"
         yield f"is of type {found.type}, and does not take {toml(constant)}{line}"
 
 
-def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
+def _of_column(
+    connection: psycopg.Connection, found: FoundColumn, expected: _Expected
+) -> Iterator[str]:
     name = found.name
     if name not in expected.types:
         if found.not_null and not found.filled_by_table:
-            remedy = remedies.fill(found, in_companion=expected.target is None)
+            of_companion = expected.target is None
+            remedy = remedies.fill(connection, found, in_companion=of_companion)
             yield f"is NOT NULL and has no default. {remedy}"
         return
     taken = expected.types[name]
@@ -245,7 +253,7 @@ def _of_column(found: FoundColumn, expected: _Expected) -> Iterator[str]:
     if taken is not None and not _is_taken(found, taken, expected):
         remedy = remedies.other_type(found, expected.columns.get(name))
         yield f"is not of type {taken[0]}: it is {found.type}{remedy}"
-    if name in expected.of_milliseconds and _COARSE_TIME.match(found.type):
+    if name in expected.of_milliseconds and not found.holds_milliseconds:
         yield (
             f"is a {found.type}: too coarse for Clerk's times, in milliseconds. "
             f'ALTER TABLE … ALTER "{name}" TYPE timestamptz, or remove the line'

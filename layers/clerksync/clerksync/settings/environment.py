@@ -14,7 +14,7 @@ from psycopg import ProgrammingError, conninfo
 
 from clerksync.clerk.user import ClerkUser
 from clerksync.errors import InvalidSettingError, MissingSettingError
-from clerksync.mapping.as_toml import DELETED_EMAIL
+from clerksync.mapping.as_toml import DELETED_EMAIL, toml
 from clerksync.mapping.file import load
 from clerksync.mapping.table import TableMapping
 from clerksync.mapping.values import replaced
@@ -158,7 +158,7 @@ class Settings:
             raise InvalidSettingError("CLERKSYNC_DELETE_MODE must be hard or soft.")
         needed = [] if mapping.deleted_at else ['deleted_at = "deleted_at"']
         if mapping.email_not_null and mapping.deleted_email is None:
-            needed.append(f"deleted_email = {DELETED_EMAIL}")
+            needed.append(f"deleted_email = {toml(DELETED_EMAIL)}")
         if mode == "soft" and needed:
             raise InvalidSettingError(
                 "CLERKSYNC_DELETE_MODE is soft: add to [table] in the mapping "

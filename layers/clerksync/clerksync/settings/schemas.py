@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from clerksync.mapping.file import DEFAULT
-from clerksync.mapping.table import TableMapping
+from clerksync.mapping.table import Deletion, TableMapping
 
 PUBLIC: Final = "public"
 OWN: Final = "clerksync"
@@ -36,10 +36,13 @@ def target_schema(mapping: TableMapping, schema: str) -> str:
 def placed(mapping: TableMapping, schema: str) -> TableMapping:
     """Return the mapping with the schema of its table."""
     target = target_schema(mapping, schema)
-    return mapping if target == (mapping.schema or schema) else _placed(mapping, target)
+    if target == (mapping.schema or schema):
+        return mapping
+    return _placed(mapping, target, mapping.deletion)
 
 
 @lru_cache
-def _placed(mapping: TableMapping, target: str) -> TableMapping:
-    """Kept, because a mapping keeps what it has once made."""
-    return replace(mapping, schema=target)
+def _placed(mapping: TableMapping, target: str, deletion: Deletion) -> TableMapping:
+    """Kept, because a mapping keeps what it has once made. Mappings that differ only
+    in `deletion` count as equal, so that is named beside them."""
+    return replace(mapping, schema=target, deletion=deletion, schema_is_default=True)

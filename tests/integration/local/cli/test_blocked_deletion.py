@@ -54,6 +54,9 @@ def test_what_blocks_is_named_and_what_to_do(
     assert "ON DELETE CASCADE or SET NULL" in reason
     counts = summary(done.stdout)
     assert (counts["deleted"], counts["deletions_blocked"]) == (0, 1)
+    said = clerksync_here("status", cwd=tmp_path, **settings).stdout
+    if command != "sync-user":
+        assert "1 deletion was blocked in the last run, and counted as failed." in said
     assert held in rows(connection)
     assert rows(connection, "sync_state")[held]["deleted_at"] is None
 

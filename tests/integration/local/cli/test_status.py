@@ -143,6 +143,15 @@ def test_a_run_that_failed_is_told_with_its_reason(cli: Cli, stub: StubClerk) ->
     assert "and put 28 users right." in text
 
 
+def test_a_dry_run_that_failed_is_marked_as_one(cli: Cli, stub: StubClerk) -> None:
+    """Nothing happened to the table."""
+    stub.fail_next(1, path="/v1/users", fault=Fault(status=400))
+    cli.sync("--dry-run")
+    text = cli.text()
+    assert " full dry run failed " in text
+    assert "The last dry run ended failed: Clerk answered 400" in text
+
+
 def test_a_dry_run_is_marked(cli: Cli) -> None:
     """It has put nobody right."""
     cli.sync("--dry-run")

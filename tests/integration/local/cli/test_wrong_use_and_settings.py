@@ -53,6 +53,18 @@ def test_wrong_use_ends_with_2_and_names_what_is_wrong(
     assert not (tmp_path / ".clerksync").exists()
 
 
+@pytest.mark.parametrize("name", ["nofile", "nofile.toml", "some/nofile"])
+def test_a_mapping_that_does_not_exist_is_named(
+    tmp_path: Path, settings: dict[str, str], name: str
+) -> None:
+    """On the terminal; a log would not show the value of a setting."""
+    done = clerksync_here(
+        "status", cwd=tmp_path, **settings | {"CLERKSYNC_MAPPING": name}
+    )
+    assert done.returncode == 1
+    assert f"There is no mapping {name}. CLERKSYNC_MAPPING names" in done.stderr
+
+
 def test_without_a_command_the_commands_are_listed(tmp_path: Path) -> None:
     """That is help, and wrong use."""
     done = clerksync_here(cwd=tmp_path)

@@ -139,9 +139,9 @@ def test_users_without_an_email_are_counted(doctor: Doctor, stub: StubClerk) -> 
         stub.update_user(user_id, email=None, notify=False)
     level, message = doctor().one("emails at Clerk")
     assert level == "warning"
-    assert message.startswith("4 of 30 users have no email and get no row.")
+    assert message.startswith("4 of 30 users without an email. Such a user gets no new")
     allowed = doctor(CLERKSYNC_REQUIRE_EMAIL="false").one("emails at Clerk")
-    assert allowed == ("ok", "4 of 30 users have no email; they get a row.")
+    assert allowed == ("ok", "4 of 30 users without an email. They get a row, too.")
 
 
 def test_of_a_large_instance_only_some_users_are_looked_at(doctor: Doctor) -> None:

@@ -74,6 +74,12 @@ def test_a_tool_that_would_drop_clerksyncs_tables_is_named(
     assert _DROP[tool] in message
     assert message.endswith("To move them, run: clerksync migrate --move-to clerksync")
     migrate(mapped, "--move-to", "clerksync", CLERKSYNC_SCHEMA="public")
+    if tool == "Drizzle":  # which may drop the whole schema, unless it is told not to
+        level, message = mapped().one("other tools")
+        assert level == "warning"
+        assert 'schemaFilter: ["public"]' in message
+        config = mapped.folder / "drizzle.config.ts"
+        config.write_text('export default { schemaFilter: ["public"] };')
     assert mapped().one("other tools") == (
         "ok",
         f"No tool is known to drop clerksync's tables ({tool} found).",
@@ -142,6 +148,45 @@ def test_a_cascade_is_shown_in_the_language_of_the_tool(
     assert level == "warning"
     assert "ON DELETE CASCADE" in message
     assert _CASCADES[tool] in message
+
+
+@pytest.mark.parametrize("table", ["django_admin_log", "members_groups"])
+def test_tables_that_django_makes_itself_have_no_model_to_change(
+    mapped: Doctor, connection: psycopg.Connection, table: str
+) -> None:
+    """The owner cannot edit it: only SQL changes its foreign key."""
+    connection.execute(TABLES["Django"])
+    connection.execute(f"ALTER TABLE posts RENAME TO {table}".encode())
+    migrate(mapped)
+    message = mapped().one("foreign keys")[1]
+    assert "as migrations.RunSQL" in message
+    assert "models.DB_CASCADE" not in message
+
+
+def test_tables_that_were_dropped_are_not_taken_for_a_new_installation(
+    mapped: Doctor, connection: psycopg.Connection
+) -> None:
+    """The ledger shows that they were there. The advice brings them back."""
+    migrate(mapped)
+    connection.execute("DROP TABLE clerksync.sync_state")
+    level, message = mapped().one("other tools")
+    assert level == "wrong"
+    assert "tables are missing from the schema clerksync" in message
+    statement = message[message.index("DROP TABLE") :].partition(";")[0]
+    connection.execute(statement.encode())
+    migrate(mapped)
+    assert mapped().level("other tools") == "ok"
+
+
+def test_a_table_of_the_application_without_a_mapping_leads_to_map(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """By default, users is clerksync's own table."""
+    connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    connection.execute("CREATE TABLE users (id serial PRIMARY KEY, email text)")
+    level, message = doctor().of("table")[0]
+    assert level == "wrong"
+    assert "run clerksync map, which writes a mapping for it" in message
 
 
 def test_without_a_known_tool_the_usual_ones_are_named(mapped: Doctor) -> None:

@@ -79,6 +79,29 @@ def test_a_table_that_does_not_fit_is_told_with_the_line_of_the_mapping(
     assert "in [defaults]: age = 0. " in strict
 
 
+@pytest.mark.parametrize("name", ["sync", "status", "link"])
+def test_a_column_that_was_misspelt_after_migrating_is_named_with_its_line(
+    doctor: Doctor, connection: psycopg.Connection, name: str
+) -> None:
+    """Not only that the schema is outdated: migrate would refuse it, too."""
+    connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    connection.execute("CREATE TABLE staff (clerk text UNIQUE, email text UNIQUE)")
+    file = doctor.folder / "staff.toml"
+    text = '[table]\nname = "staff"\nkey = "clerk"\n[columns]\nemail = "email"\n'
+    file.write_text(text)
+    doctor.settings["CLERKSYNC_MAPPING"] = str(file)
+    command(doctor, "migrate")
+    # A file is read once per process, and this one runs the commands.
+    file = file.with_name("misspelt.toml")
+    file.write_text(text.replace('"clerk"', '"clerc"'))
+    doctor.settings["CLERKSYNC_MAPPING"] = str(file)
+    done = clerksync_here(name, cwd=doctor.folder, **doctor.settings)
+    assert done.returncode == 1
+    assert f"The mapping {file} does not fit its table." in done.stderr
+    assert 'line 3: staff: column "clerc" does not exist.' in done.stderr
+    assert "write clerk instead" in done.stderr
+
+
 def test_a_view_in_the_place_of_the_table_is_told(
     doctor: Doctor, connection: psycopg.Connection
 ) -> None:

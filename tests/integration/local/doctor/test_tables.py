@@ -132,7 +132,7 @@ def test_addresses_that_differ_in_case_only_are_told(
     )
     level, message = doctor().one("emails in table")
     assert level == "warning"
-    assert message.startswith("1 addresses are there more than once, but for upper")
+    assert message.startswith("1 address is there more than once, but for upper")
     query = message[message.index("SELECT") :]
     ((address, keys),) = connection.execute(query.encode()).fetchall()
     assert (address, sorted(keys)) == ("noor@example.com", ["user_1", "user_2"])
@@ -150,7 +150,7 @@ def test_addresses_that_are_there_twice_are_wrong(
     )
     examined = doctor()
     assert examined.wrong == {"table", "emails in table"}
-    told = "1 addresses are there more than once: let each have one row."
+    told = "1 address is there more than once: let each have one row."
     assert examined.one("emails in table")[1].startswith(told)
 
 

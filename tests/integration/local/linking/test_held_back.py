@@ -74,7 +74,7 @@ def test_a_user_with_two_rows_is_an_error_of_doctor(application: Application) ->
     application.expected_code = 1
     level, message = doctor(application)
     assert level == "wrong"
-    assert message.startswith("1 rows without a Clerk ID have the email of a synced")
+    assert message.startswith("1 row without a Clerk ID: the email belongs to a synced")
     assert "Run clerksync link" in message
 
 
@@ -85,7 +85,7 @@ def test_rows_that_hold_nobody_back_are_none_of_our_business(
     application.sign_up("noor@example.com")
     application.insert("admin@example.com", clerk="legacy-7")
     application.run("sync")
-    told = "1 rows have no Clerk ID, and hold nobody back."
+    told = "1 row without a Clerk ID: nobody is held back."
     assert doctor(application) == ("ok", told)
 
 
@@ -104,9 +104,9 @@ def test_a_dry_run_names_everybody_and_writes_only_to_the_ledger(
     application.insert("held@example.com")
     before = application.rows()
     text = application.run("sync", "--dry-run", "--out", "changes.jsonl")
-    assert f"1 users would be updated.\n  {second}  first\n" in text
-    assert f"1 users would be deleted.\n  {first}\n" in text
-    assert "1 users would be held back: a row without" in text
+    assert f"1 user would be updated.\n  {second}  first\n" in text
+    assert f"1 user would be deleted.\n  {first}\n" in text
+    assert "1 user would be held back: a row without" in text
     assert f"\n  {held}\n" in text
     assert "25 users would be created.\n" in text
     assert "… and 5 more: --out FILE or --json has all.\n" in text

@@ -45,7 +45,7 @@ def test_without_yes_nothing_is_written(application: Application) -> None:
     noor = application.sign_up("noor@example.com")
     application.insert("noor@example.com")
     text = application.run("link")
-    assert "1 rows match one user each.\n" in text
+    assert "1 row matches one user.\n" in text
     assert f"row 1  {noor}\n" in text
     assert "Nothing was written. To link these rows: clerksync link --yes." in text
     assert "noor@example.com" not in text
@@ -143,11 +143,30 @@ def test_rows_with_a_key_of_another_kind_are_left_and_counted(
     application: Application,
 ) -> None:
     """Only empty keys are filled: the other ones mean something."""
-    application.sign_up("noor@example.com")
+    noor = application.sign_up("noor@example.com")
     application.insert("noor@example.com", clerk="legacy-7")
+    application.insert("nobody@example.com", clerk="legacy-8")
     answer = application.json("link", "--yes")
-    assert (answer["rows"], answer["other_keys"], answer["linked"]) == ([], 1, 0)
-    assert "1 rows have a key that is not a Clerk ID." in application.run("link")
+    assert (answer["other_keys"], answer["linked"]) == (2, 0)
+    ((kind, users),) = [(row["kind"], row["users"]) for row in answer["rows"]]
+    assert (kind, users) == ("holds_email", [noor])
+    text = application.run("link")
+    assert "0 rows have no Clerk ID." in text
+    assert "2 rows have a key that is not a Clerk ID." in text
+    assert "1 row has a key of its own and the email of a Clerk user.\n  row 1" in text
+    assert "ADD COLUMN clerk_id text UNIQUE" in text
+
+
+def test_a_row_with_a_key_of_another_kind_keeps_no_other_row_from_its_link(
+    application: Application,
+) -> None:
+    """It counts as no second row of the user."""
+    noor = application.sign_up("noor@example.com")
+    application.insert("Noor@example.com", clerk="legacy-7")
+    application.insert("noor@example.com")
+    answer = application.json("link")
+    kinds = {row["kind"]: row["users"] for row in answer["rows"]}
+    assert kinds == {"holds_email": [noor], "link": [noor]}
 
 
 def test_rows_nobody_at_clerk_has_are_told(application: Application) -> None:
@@ -184,7 +203,7 @@ def test_a_row_that_the_table_refuses_costs_that_row_only(
         "ALTER TABLE members ADD CONSTRAINT closed CHECK (id <> 1 OR clerk IS NULL)"
     )
     text = application.run("link", "--yes", code=1)
-    assert "Linked 1 rows." in text
+    assert "Linked 1 row." in text
     assert "failed: row 1: SQLSTATE 23514 (members.closed)\n" in text
     assert application.keys() == [None, mira]
 

@@ -67,7 +67,7 @@ def test_rows_without_a_clerk_id_are_to_be_linked(users: Users) -> None:
         f"id serial PRIMARY KEY, {KEY}",
         "(clerk_id, email) VALUES ('user_1', 'a@b.test'), (NULL, 'c@d.test')",
     )
-    assert "1 of the first 2 rows" in mapped.decisions["clerk_id"]
+    assert "of the first 2 rows, 1 without a Clerk ID" in mapped.decisions["clerk_id"]
     assert "clerksync link" in mapped.decisions["clerk_id"]
 
 
@@ -205,6 +205,16 @@ def test_a_column_that_needs_a_value_gets_a_guess_or_a_decision(users: Users) ->
     assert "one of pro, free" in mapped.decisions["plan"]
     assert "gen_random_uuid()::text" in mapped.decisions["slug"]
     assert "[defaults]" in mapped.decisions["born"]
+
+
+def test_a_guess_satisfies_the_checks_of_its_column(users: Users) -> None:
+    """The first row must not be refused for a value that map has proposed."""
+    mapped = users(
+        f"{KEY}, seats integer NOT NULL CHECK (seats > 0),"
+        " land text NOT NULL CHECK (length(land) = 2)"
+    )
+    assert mapped.mapping.defaults == {"seats": 1}
+    assert "no value can be guessed" in mapped.decisions["land"]
 
 
 def test_a_reference_that_must_be_there_is_the_owners(mapper: Mapper) -> None:
