@@ -7,6 +7,7 @@ no longer there is an error of the list, and told as such.
 from typing import Final
 
 from tests.convergence.mutant import (
+    COMPANIONS,
     DELETION,
     EMAIL,
     LAYER,
@@ -110,14 +111,20 @@ OTHERS: Final = (
     ),
     _mutant(
         "no companion row",
-        (PARTS, "FROM written AS w", "FROM (SELECT * FROM written WHERE false) AS w"),
+        (
+            COMPANIONS,
+            "FROM written AS w RETURNING",
+            "FROM written AS w WHERE false RETURNING",
+        ),
+        (COMPANIONS, "sql.Literal(len(rows))", "sql.Literal(0)"),
+        (COMPANIONS, "WHERE {certain} OR NOT", "WHERE {certain} AND NOT"),
     ),
     _mutant(
         "the tier is written at each update",
         (
             PARTS,
             '*_set(mapping.deleted_at, "NULL"),',
-            '*_set(mapping.deleted_at, "NULL"), *_set(mapping.tier, "excluded.tier"),',
+            '*_set(mapping.deleted_at, "NULL"), *_set(mapping.tier, "_default_tier"),',
         ),
     ),
     _mutant(

@@ -109,12 +109,8 @@ BY_TEST: Final = (
     Mutant(
         "a swallowed row counts as written",
         (
-            Edit(SQL, "IF unchanged <> 0 THEN", "IF false THEN"),
-            Edit(
-                SQL,
-                "        IF EXISTS (\n            SELECT FROM (",
-                "        IF false AND EXISTS (\n            SELECT FROM (",
-            ),
+            Edit(SQL, "IF unchanged <> 0 OR", "IF false OR"),
+            Edit(SQL, "IF _missed IS NOT NULL THEN", "IF false THEN"),
         ),
         test="tests/integration/write/test_refused_rows.py",
         why="no table of the simulation has triggers",
@@ -190,5 +186,30 @@ BY_TEST: Final = (
         ),
         test="tests/integration/postgres/test_session_settings.py",
         why="the simulation's database has no settings of its owner",
+    ),
+    Mutant(
+        "a batch is refused for one locked row",
+        (
+            Edit(
+                f"{LAYER}/write/locks.py",
+                "if error.sqlstate == LOCKED:",
+                "if error.sqlstate is None:",
+            ),
+        ),
+        test="tests/integration/write/test_locked_rows.py",
+        why="nobody but clerksync locks rows in the simulation",
+    ),
+    Mutant(
+        "an update is an insert first",
+        (
+            Edit(
+                SQL,
+                "          AND NOT EXISTS (SELECT FROM {users} AS u"
+                " WHERE u.{key} = i.clerk_id)\n        {in_order}\n",
+                "        {in_order}\n        ON CONFLICT ({key}) DO NOTHING\n",
+            ),
+        ),
+        test="tests/integration/write/test_existing_rows.py",
+        why="no table of the simulation demands anything of new rows",
     ),
 )
