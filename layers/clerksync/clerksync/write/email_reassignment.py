@@ -7,7 +7,7 @@ address by now, or no longer exists.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import psycopg
 
@@ -18,10 +18,23 @@ from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import concerns_statement
 from clerksync.write.rows import RowMaker, StagedRow
 
-Write = Callable[[list[StagedRow], bool], Outcome]
-"""Applies rows; if True, a row that stays blocked is written without the email."""
-Delete = Callable[[str, datetime], int]
-"""Deletes a user unless it was synced since then; returns the number of rows."""
+
+class Write(Protocol):
+    """Applies rows; with `all_asked`, one that stays blocked is written without the
+    email."""
+
+    def __call__(
+        self, rows: Sequence[StagedRow], *, all_asked: bool = False
+    ) -> Outcome: ...
+
+
+class Delete(Protocol):
+    """Deletes users unless they were synced since then; returns the number of rows."""
+
+    def __call__(
+        self, clerk_ids: Sequence[str], *, unless_synced_since: datetime
+    ) -> int: ...
+
 
 # The address that a holder has now may have a holder of its own. A longer chain is left
 # to the next run.
@@ -64,11 +77,11 @@ def reassign_emails(
             outcome.asked += sum(row[0] not in together for row in fresh.rows)
             together |= {row[0]: row for row in fresh.rows}
         outcome.blocked, outcome.holders = [], []
-        outcome.add(write(sorted(together.values()), False))
+        outcome.add(write(sorted(together.values())))
         together = {i: row for i, row in together.items() if i in outcome.blocked}
     if together:
         outcome.blocked, outcome.holders = [], []
-        outcome.add(write(sorted(together.values()), True))
+        outcome.add(write(sorted(together.values()), all_asked=True))
 
 
 def _knows_any(ask: Ask, clerk_ids: Iterable[str]) -> bool:
@@ -80,7 +93,7 @@ def _deleted(delete: Delete, gone: Sequence[str], since: datetime) -> int:
     deleted = 0
     for clerk_id in gone:
         try:
-            deleted += delete(clerk_id, since)
+            deleted += delete([clerk_id], unless_synced_since=since)
         except psycopg.Error as error:
             if concerns_statement(error):
                 raise

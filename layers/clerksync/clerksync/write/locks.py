@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import psycopg
+from psycopg import errors
+
+from clerksync.errors import RowLockedError
+from clerksync.time_limit import seconds_left
 
 LOCKED: Final = "CS003"
 """Raised by our functions: rows are locked; the detail is their IDs."""
@@ -21,7 +25,10 @@ _RAISED: Final = re.compile(
     r"PL/pgSQL function (?!\S*clerksync_)[^\n]* at RAISE$", re.MULTILINE
 )
 
+_MOST_ATTEMPTS: Final = 5
+
 Locked = TypeVar("Locked")
+Result = TypeVar("Result")
 
 
 def locked_ids(error: psycopg.Error, ids: Sequence[str]) -> set[str]:
@@ -41,6 +48,23 @@ def raised_by_trigger(error: psycopg.Error) -> bool:
 def took_too_long(error: psycopg.Error) -> bool:
     """Whether fewer rows might do: a lock timed out, or the statement."""
     return error.sqlstate in {LOCK_TIMEOUT, _CANCELED} and not raised_by_trigger(error)
+
+
+def once_unlocked(work: Callable[[], Result], *, lock_timeout: float) -> Result:
+    """Do work on one user whose row may be locked.
+
+    Others do not wait for the user any longer than the lock timeout, in seconds: then
+    the work is begun again. Raises RowLockedError after five times.
+    """
+    locked: errors.LockNotAvailable | None = None
+    for _ in range(_MOST_ATTEMPTS):
+        try:
+            return work()
+        except errors.LockNotAvailable as error:
+            locked = error
+        if seconds_left() < 2 * lock_timeout:
+            break
+    raise RowLockedError from locked
 
 
 def until_unlocked(

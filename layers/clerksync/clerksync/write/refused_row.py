@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Final, NamedTuple, Self
 
 import psycopg
+from psycopg import errors
 
 from clerksync.observability import logger
 from clerksync.write.locks import LOCK_TIMEOUT, LOCKED, raised_by_trigger
@@ -17,6 +18,11 @@ KEPT: Final = "CS002"
 # that may not write, and collisions that were retried often enough.
 _CLASSES: Final = ("08", "53", "57", "58")
 _STATES: Final = frozenset({"25006", "40001", "40P01"})
+UNSTORABLE: Final = (
+    psycopg.DataError,
+    errors.ProgramLimitExceeded,  # an email too long for its index
+    errors.StatementTooComplex,  # metadata nested too deep
+)
 LOCK: Final = "another transaction, which has a row locked"
 _LOGGED_ALIKE: Final = 20
 _KEPT_BY: Final = (

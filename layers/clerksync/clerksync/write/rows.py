@@ -25,6 +25,15 @@ class Prepared(NamedTuple):
     failed: list[str]
     """IDs of users that no row can hold: metadata nested too deep, for example."""
 
+    def newest(self) -> list[StagedRow]:
+        """Return the newest version of each user, sorted by ID."""
+        newest: dict[str, StagedRow] = {row[0]: row for row in self.rows}
+        if len(newest) < len(self.rows):
+            for row in self.rows:
+                if newest[row[0]][1] <= row[1]:
+                    newest[row[0]] = row
+        return sorted(newest.values())
+
     def add(self, other: "Prepared") -> None:
         self.rows.extend(other.rows)
         self.failed.extend(other.failed)

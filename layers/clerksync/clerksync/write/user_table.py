@@ -7,13 +7,11 @@ webhook hands it one user, a bulk run a staged batch.
 import copy
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
-from psycopg import errors, sql
-from psycopg.rows import dict_row
 
 from clerksync.clerk.user import ClerkUser
 from clerksync.errors import (
@@ -27,16 +25,22 @@ from clerksync.mapping.table import TableMapping
 from clerksync.observability import logger
 from clerksync.postgres.database import Database, Result, Work
 from clerksync.settings.environment import Settings
-from clerksync.time_limit import seconds_left
 from clerksync.write.asking import Ask
 from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import reassign_emails
 from clerksync.write.email_rule import ReadRule, as_text
+from clerksync.write.find_user import find_user
 from clerksync.write.identifiers import identifiers
-from clerksync.write.locks import LOCK_TIMEOUT, WHILE_OTHERS_WAIT, until_unlocked
+from clerksync.write.locks import (
+    LOCK_TIMEOUT,
+    WHILE_OTHERS_WAIT,
+    once_unlocked,
+    until_unlocked,
+)
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import (
     SWALLOWED,
+    UNSTORABLE,
     Refusal,
     concerns_statement,
     obstacle,
@@ -48,13 +52,6 @@ from clerksync.write.too_long import TOO_LONG, TooLong
 
 if TYPE_CHECKING:
     from clerksync.write.preview import Preview
-
-_UNSTORABLE = (
-    psycopg.DataError,
-    errors.ProgramLimitExceeded,  # an email too long for its index
-    errors.StatementTooComplex,  # metadata nested too deep
-)
-_MOST_ATTEMPTS: Final = 5
 
 
 class UserTable:
@@ -150,12 +147,12 @@ class UserTable:
         row = [*self.rows.row(user, confirmed_at), *self._flags, False]
         parameters = [*row, self._patience]
         try:
-            outcome = self._once_unlocked(
+            outcome = self._alone(
                 lambda connection: Outcome.of(
                     one_row(connection, self._sql.upsert_user.call, parameters)
                 )
             )
-        except _UNSTORABLE as error:
+        except UNSTORABLE as error:
             refusal = Refusal.of(error)
             if error.sqlstate == TOO_LONG:
                 column = self._too_long.columns(self.rows.row(user, confirmed_at))
@@ -184,22 +181,17 @@ class UserTable:
         out what would happen and changes nothing. It only reads, so it does not foresee
         which rows a constraint or trigger would refuse.
         """
-        newest: dict[str, StagedRow] = {row[0]: row for row in prepared.rows}
-        if len(newest) < len(prepared.rows):
-            for row in prepared.rows:
-                if newest[row[0]][1] <= row[1]:
-                    newest[row[0]] = row
+        rows = prepared.newest()
         outcome = Outcome(
-            unchanged=len(prepared.rows) - len(newest), failed=list(prepared.failed)
+            unchanged=len(prepared.rows) - len(rows), failed=list(prepared.failed)
         )
-        if newest:
-            rows = sorted(newest.values())
+        if rows:
             if dry_run:
                 outcome.add(self._preview.outcome(rows))
                 return outcome
             # First, so that nothing can fail between the write and its report.
             outcome.held_back += self._preview.held_back(rows)
-            outcome.add(self._write_batch(rows))
+            outcome.add(self._batches.write(rows))
             if outcome.blocked:
                 self._reassign_emails(rows, outcome)
             self._name_losers(outcome)
@@ -211,7 +203,7 @@ class UserTable:
         outcome = Outcome()
 
         def attempt(rows: list[StagedRow]) -> list[StagedRow]:
-            outcome.add(self._write_batch(sorted(rows)))
+            outcome.add(self._batches.write(sorted(rows)))
             if outcome.blocked:
                 self._reassign_emails(rows, outcome)
             locked, outcome.locked = outcome.locked, []
@@ -242,18 +234,16 @@ class UserTable:
         """Delete users and leave tombstones, known here or not; returns rows deleted.
 
         With `unless_synced_since` (the database's clock), leaves out users that any
-        entry point has written since then. Of several users, no locked row is waited
-        for: see `locks.locked_ids`.
+        entry point has written since then. Waits for no locked row: see
+        `locks.locked_ids`.
         """
-        alone = len(clerk_ids) == 1 and unless_synced_since is None
-        parameters = [list(clerk_ids), unless_synced_since, self._deletion]
-
-        def work(connection: psycopg.Connection) -> int:
-            waits = self._patience if alone else WHILE_OTHERS_WAIT
-            call = self._sql.delete_users.call
-            return int(one_row(connection, call, [*parameters, waits])[0])
-
-        return self._once_unlocked(work) if alone else self._database.run(work)
+        ids = list(clerk_ids)
+        parameters = [ids, unless_synced_since, self._deletion, WHILE_OTHERS_WAIT]
+        return self._database.run(
+            lambda connection: int(
+                one_row(connection, self._sql.delete_users.call, parameters)[0]
+            )
+        )
 
     def delete_user(self, clerk_id: str) -> None:
         """Delete one user and leave a tombstone, known here or not.
@@ -261,8 +251,13 @@ class UserTable:
         Raises DeletionBlockedError or RowLockedError. Then nothing was changed, and
         there is no tombstone beside a row that stays.
         """
+        parameters = [[clerk_id], None, self._deletion, self._patience]
         try:
-            self.delete([clerk_id])
+            self._alone(
+                lambda connection: one_row(
+                    connection, self._sql.delete_users.call, parameters
+                )
+            )
         except psycopg.Error as error:
             if concerns_statement(error):
                 raise
@@ -270,41 +265,19 @@ class UserTable:
             raise DeletionBlockedError(obstacle(error)) from error
 
     def find(self, clerk_id: str) -> dict[str, Any] | None:
-        """The row of a user that is not deleted: the mapped columns, as stored."""
-        shown = sql.SQL(", ").join(map(sql.Identifier, self.mapping.shown))
-        query = sql.SQL(
-            "SELECT {shown} FROM {users} AS u WHERE u.{key} = %s AND {live}"
-        ).format(shown=shown, **self.names)
-
-        def work(connection: psycopg.Connection) -> dict[str, Any] | None:
-            # In text, extra_float_digits would decide how much of a number is seen.
-            with connection.cursor(binary=True, row_factory=dict_row) as cursor:
-                return cursor.execute(query, [clerk_id]).fetchone()
-
-        row = self._database.run(work)
-        return row and {name: _as_read(value) for name, value in row.items()}
+        """Return the row of a user that is not deleted: mapped columns, as stored."""
+        return find_user(self._database, self.mapping, self.schema, clerk_id)
 
     def _reassign_emails(self, rows: Sequence[StagedRow], outcome: Outcome) -> None:
-        def write(rows: list[StagedRow], all_asked: bool) -> Outcome:
-            return self._write_batch(rows, all_asked=all_asked)
-
-        def delete(clerk_id: str, since: datetime) -> int:
-            return self.delete([clerk_id], unless_synced_since=since)
-
         reassign_emails(
             rows,
             outcome,
             self._ask,
             maker=self.rows,
             clock=self.clock,
-            write=write,
-            delete=delete,
+            write=self._batches.write,
+            delete=self.delete,
         )
-
-    def _write_batch(
-        self, rows: Sequence[StagedRow], *, all_asked: bool = False
-    ) -> Outcome:
-        return self._batches.write(rows, all_asked=all_asked)
 
     @cached_property
     def _batches(self) -> BatchWriter:
@@ -315,23 +288,6 @@ class UserTable:
             too_long=lambda: self._too_long,
             deadline=self._deadline,
         )
-
-    @property
-    def _patience(self) -> str:
-        """As a lock_timeout of Postgres."""
-        return f"{round(self.lock_timeout * 1000)}ms"
-
-    def _once_unlocked(self, work: Work[Result]) -> Result:
-        """Run a unit of work about one user, which others do not wait for longer than
-        the lock timeout: then it begins again. Raises RowLockedError after five."""
-        for _ in range(_MOST_ATTEMPTS):
-            try:
-                return self._database.run(work)
-            except errors.LockNotAvailable as error:
-                locked = error
-            if seconds_left() < 2 * self.lock_timeout:
-                break
-        raise RowLockedError from locked
 
     @property
     def _too_long(self) -> TooLong:
@@ -350,17 +306,18 @@ class UserTable:
             read_rule=self._read_rule,
         )
 
+    def _alone(self, work: Work[Result]) -> Result:
+        return once_unlocked(
+            lambda: self._database.run(work), lock_timeout=self.lock_timeout
+        )
+
+    @property
+    def _patience(self) -> str:
+        """As a lock_timeout of Postgres."""
+        return f"{round(self.lock_timeout * 1000)}ms"
+
     def _name_losers(self, outcome: Outcome) -> None:
         """Not needed if an email may be NULL: the next update of the user fixes it."""
         if self.mapping.email_not_null:
             for clerk_id in outcome.losers:
                 logger.warning("another row holds the email", clerk_id=clerk_id)
-
-
-def _as_read(value: Any) -> Any:
-    """Return a time in UTC, whatever the time zone of the session, and columns without
-    a time zone are written in UTC. Types that psycopg does not know are text."""
-    if isinstance(value, datetime):
-        is_aware = value.tzinfo is not None
-        return value.astimezone(UTC) if is_aware else value.replace(tzinfo=UTC)
-    return value.decode() if isinstance(value, bytes) else value
