@@ -139,7 +139,10 @@ def _candidates(job: Job, run: Run, created_before: int) -> list[str]:
     users = job.users
     existed: LiteralString = "true"
     if users.mapping.created_at is not None:
-        existed = "(u.{created_at} < %(created_before)s) IS NOT FALSE"
+        # By Clerk's clock, or by the database's if the application made the row.
+        existed = """
+            (u.{created_at} < least(%(created_before)s, %(started_at)s)) IS NOT FALSE
+        """
     query = sql.SQL(_CANDIDATES).format(
         **users.names,
         existed=sql.SQL(existed).format(**users.names),
