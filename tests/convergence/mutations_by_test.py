@@ -178,7 +178,7 @@ BY_TEST: Final = (
             ),
         ),
         test=f"{WORD}::test_a_404_of_something_else_deletes_nobody",
-        why="the simulation asks for one user only where nobody is deleted",
+        why="the simulation's runs for one user meet no proxies",
     ),
     Mutant(
         "a listing ends by the database's clock",
