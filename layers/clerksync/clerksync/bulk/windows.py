@@ -144,7 +144,7 @@ class Windows:
             window.walked = len(page) < PAGE_LIMIT or (
                 bool(times) and times[-1] >= window.end
             )
-            if not window.walked and _is_stuck(window.place, page, times):
+            if not window.walked and _is_stuck(window, page, times):
                 raise StuckListingError
             if page.ids:
                 window.cursors = _cursors(page.ids)
@@ -168,13 +168,14 @@ class Windows:
         return cls((_from_json(window) for window in windows), to_come=to_come)
 
 
-def _is_stuck(place: Place | None, page: Page, times: list[int]) -> bool:
+def _is_stuck(window: Window, page: Page, times: list[int]) -> bool:
     """Whether a full page does not come after what was seen. After a lost cursor, it
-    begins before that, but still ends behind it."""
-    if place is None or not page.ids:
+    begins before that, but still ends behind it. A restart has no cursor, and shows
+    again what was seen."""
+    place = window.place
+    if place is None or not window.cursors or not page.ids:
         return False
-    # A restart asks for the last millisecond again, whose bound may be inclusive.
-    went_back = bool(times) and times[-1] < place.reached - 1
+    went_back = bool(times) and times[-1] < place.reached
     return page.ids[-1] == place.cursor or went_back
 
 
