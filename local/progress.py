@@ -45,6 +45,7 @@ _COUNTED = (
     "requests",
     "windows",
     "users_per_second",
+    "clerk_ahead_ms",
     "plan_ms",
     "fetch_ms",
     "write_ms",

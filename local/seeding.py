@@ -12,7 +12,8 @@ import urllib3
 
 from clerksync.clerk.api import API_VERSION
 from clerksync.clerk.rate_limit import RateLimiter, limit_of
-from clerksync.clerk.retry import BULK, TryAgainError, refusal
+from clerksync.clerk.refusal import TryAgainError, refusal
+from clerksync.clerk.retry import BULK
 from clerksync.errors import (
     ClerkRequestError,
     ClerkUnavailableError,
@@ -133,7 +134,7 @@ class _Seeder:
         query = [("limit", str(len(emails))), *(("email_address", e) for e in emails)]
         response = self._ask("GET", f"{self._url}?{urlencode(query)}")
         if response.status != 200:
-            raise refusal(response)
+            raise refusal(response, about_user=False)
         entries = [
             entry for user in response.json() for entry in user["email_addresses"]
         ]
@@ -152,7 +153,7 @@ class _Seeder:
             if code == "form_param_unknown" and not self._left_out:
                 self._left_out = _NAMES  # this instance asks for none
                 continue
-            error = refusal(response)
+            error = refusal(response, about_user=False)
             if response.status == 403:
                 raise ClerkRequestError(f"{error}{_FULL}", 403)
             raise error
@@ -160,8 +161,9 @@ class _Seeder:
     def _ask(
         self, method: str, url: str, body: str | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """The first answer that is neither a 429 nor a 5xx. A user may be made although
-        the answer was lost: asked again, Clerk says that the address is taken."""
+        """The first answer of Clerk's own that is neither a 429 nor a 5xx. A user may
+        be made although the answer was lost: asked again, Clerk says that the address
+        is taken."""
         tries = 0
         while True:
             if wait := self._limiter.seconds_to_wait():
@@ -176,13 +178,16 @@ class _Seeder:
                     redirect=False,
                     timeout=_TIMEOUT_SECONDS,
                 )
-                if response.status != 429 and response.status < 500:
+                if response.status == 200:
                     return response
-                problem = refusal(response)
+                problem = refusal(response, about_user=False)
+                if not isinstance(problem, TryAgainError):
+                    return response
             except urllib3.exceptions.HTTPError as error:
                 problem = TryAgainError(f"no answer ({type(error).__name__})")
-            if isinstance(problem, TryAgainError) and problem.retry_after_seconds:
-                self._limiter.pause(problem.retry_after_seconds)
+            if problem.too_many_requests:
+                asked = problem.retry_after_seconds or 1.0
+                self._limiter.pause(min(asked, BULK.longest_pause_seconds))
                 continue
             tries += 1
             if tries == _TRIES:

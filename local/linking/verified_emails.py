@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from typing_extensions import TypedDict
 
+from clerksync.bulk.clocks import end_of_listing
 from clerksync.bulk.fetch import fetch_windows
 from clerksync.bulk.job import Job
 from clerksync.bulk.windows import Windows
@@ -65,7 +66,7 @@ def spool_users(job: Job, spool: IO[str]) -> int:
     Returns how many users there must be at least: those that Clerk counted both before
     and after. A user can be in two lines. Raises what Clerk raises.
     """
-    until = int(job.users.clock().timestamp() * 1000) + 1
+    until = end_of_listing(job.clerk, job.users.clock())
     expected = job.clerk.count(created_before=until)
     windows = Windows.until(until, to_come=expected)
     workers = job.setup.workers

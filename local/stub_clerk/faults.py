@@ -31,8 +31,9 @@ class Fault:
     """What happens to one request.
 
     After `delay_ms` the request gets `status` with an error body of Clerk's form and
-    is not carried out; or, without a `status`, its real answer. `breaks` then spoils
-    the answer, whichever it is:
+    is not carried out; or, without a `status`, its real answer. With a `body`, the
+    answer is that of a proxy: this body, whatever the status, and `headers`. `breaks`
+    then spoils the answer, whichever it is:
 
     - `connection`: closed without a byte of an answer; nothing is carried out.
     - `body`: half of the promised body, then closed.
@@ -42,6 +43,7 @@ class Fault:
     status: int | None = None
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
     delay_ms: float = 0
     breaks: Literal["connection", "body", "json"] | None = None
 

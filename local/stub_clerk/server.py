@@ -1,6 +1,7 @@
 """The HTTP side, and the ways in which an answer can break."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -35,11 +36,17 @@ class Answer:
 
 
 class Server(LoopbackServer):
-    """Serves `answer`."""
+    """Serves `answer`. Its responses are dated so many seconds ahead."""
 
-    def __init__(self, port: int, answer: Callable[[Call], Answer]) -> None:
+    def __init__(
+        self,
+        port: int,
+        answer: Callable[[Call], Answer],
+        clock_ahead_s: Callable[[], float],
+    ) -> None:
         super().__init__(port, _Handler, name="stub-clerk")
         self.answer = answer
+        self.clock_ahead_s = clock_ahead_s
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -76,10 +83,12 @@ class _Handler(BaseHTTPRequestHandler):
         half = answer.body[: len(answer.body) // 2]
         promised = half if answer.cut == "json" else answer.body
         self.send_response_only(answer.status)
-        self.send_header("Date", self.date_time_string())
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(promised)))
-        for name, value in answer.headers.items():
+        headers = {
+            "Date": self.date_time_string(time.time() + self.server.clock_ahead_s()),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(promised)),
+        }
+        for name, value in (headers | dict(answer.headers)).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(half if answer.cut else answer.body)

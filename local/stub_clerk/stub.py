@@ -57,8 +57,9 @@ class StubClerk:
         self.session_key = SessionKey(self.instance_id)
         rng = random.Random(f"{environment_type} users {seed}")
         directory = UserDirectory(invented_users(users, seed, rng))
-        self._lifecycle = UserLifecycle(directory, self._announce)
+        self._lifecycle = UserLifecycle(directory, self._announce, self.now)
         self.listing = ListingSettings()
+        self.clock_ahead_s = 0.0  # of this machine's clock
         self.latency_ms = 0.0  # added to each page of users
         # Requests before the 429; at Clerk 100 in development, 1000 in production.
         self.rate_limit: int | None = None
@@ -83,7 +84,7 @@ class StubClerk:
 
     def start(self) -> Self:
         """Listen on 127.0.0.1 and serve from a daemon thread."""
-        self._server = Server(self._port, self._answer)
+        self._server = Server(self._port, self._answer, lambda: self.clock_ahead_s)
         self._server.start()
         return self
 
@@ -148,7 +149,7 @@ class StubClerk:
         """
         if isinstance(user, str):
             user = {"id": user} if type_ == "user.deleted" else self.get_user(user)
-        at = now_ms() if timestamp_ms is None else timestamp_ms
+        at = self.now() if timestamp_ms is None else timestamp_ms
         return user_event(type_, user, self.instance_id, at)
 
     def sign(
@@ -157,6 +158,10 @@ class StubClerk:
         """Return the svix headers for `body`; `timestamp` is Unix seconds, else now."""
         secrets = self.webhook_signing_secret
         return signed_headers(secrets, body, message_id, timestamp)
+
+    def now(self) -> int:
+        """Return the time by Clerk's clock, in Unix milliseconds."""
+        return now_ms() + round(self.clock_ahead_s * 1000)
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -190,6 +195,7 @@ class StubClerk:
     def reset_faults(self) -> None:
         """Let all go well again: no planned fault, interference, limit or latency."""
         self._faults.clear()
+        self.clock_ahead_s = 0.0
         self.interfere = self.rate_limit = None
         self.latency_ms = 0.0
 
@@ -206,7 +212,7 @@ class StubClerk:
     def _announce(self, type_: str, user: JSON) -> None:
         if self.webhook_url:
             # A clock that stood still must not date an event before what it tells of.
-            at = max(now_ms(), user["updated_at"])
+            at = max(self.now(), user["updated_at"])
             self.sender.send(self.event(type_, user, at))
 
     def _answer(self, call: Call) -> Answer:

@@ -9,6 +9,7 @@ from tests.convergence.history import HistoryBase, Told
 from tests.convergence.model_clerk import EMAILS
 from tests.convergence.strategies import Answered, Happening
 from tests.convergence.wire import Moment
+from tests.foreign_responses import FOREIGN
 
 _FAULTS: Final = {
     "connection": Fault(breaks="connection"),
@@ -17,7 +18,7 @@ _FAULTS: Final = {
     "500": Fault(status=500),
     "401": Fault(status=401),
     "404": Fault(status=404),
-}
+} | FOREIGN
 
 
 class DisturbedHistory(HistoryBase):

@@ -177,7 +177,11 @@ OTHERS: Final = (
     ),
     _mutant(
         "who was not listed is not looked for",
-        (SWEEP, "candidates = _candidates(job, run)", "candidates = list[str]()"),
+        (
+            SWEEP,
+            "candidates = _candidates(job, run, created_before)",
+            "candidates = list[str]()",
+        ),
     ),
 )
 MUTANTS: Final = NAMED + OTHERS + BY_TEST

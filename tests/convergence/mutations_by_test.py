@@ -14,6 +14,8 @@ from tests.convergence.mutant import (
     Mutant,
 )
 
+WORD: Final = "tests/integration/bulk/test_clerks_word.py"
+
 BY_TEST: Final = (
     Mutant(
         "a swap is not released first",
@@ -156,6 +158,35 @@ BY_TEST: Final = (
         ),
         test="tests/convergence/test_wire.py",
         why="the run that follows fixes it",
+    ),
+    Mutant(
+        "any 404 says that a user is gone",
+        (
+            Edit(
+                f"{LAYER}/clerk/refusal.py",
+                "    if code is None or status < 400:",
+                "    if status != 404 and (code is None or status < 400):",
+            ),
+            Edit(
+                f"{LAYER}/clerk/refusal.py",
+                "(about_user and status == 404 and code != NOT_FOUND)",
+                "False",
+            ),
+        ),
+        test=f"{WORD}::test_a_404_of_something_else_deletes_nobody",
+        why="the simulation's runs for one user meet no proxies",
+    ),
+    Mutant(
+        "a listing ends by the database's clock",
+        (
+            Edit(
+                f"{LAYER}/bulk/clocks.py",
+                "_ms(database_now) + clerk_ahead_ms(clerk, database_now)",
+                "_ms(database_now)",
+            ),
+        ),
+        test=f"{WORD}::test_a_full_run_misses_nobody_if_the_databases_clock_is_behind",
+        why="the clocks of the simulation agree",
     ),
     Mutant(
         "who was synced meanwhile is deleted",

@@ -49,4 +49,6 @@ CUTS_OF_A_RUN: Final = st.dictionaries(
 )
 HAPPENING: Final = st.sampled_from(["leave", "sign_up", "move", "alter", "deliver"])
 ANSWERED: Final = st.sampled_from(["before", "after"])
-BREAKS: Final = st.sampled_from(["connection", "body", "json", "500", "401", "404"])
+BREAKS: Final = st.sampled_from(
+    ["connection", "body", "json", "500", "401", "404", "nginx", "gateway", "moved"]
+)

@@ -118,6 +118,18 @@ class ClerkRequestError(ClerksyncError):
         self.status = status
 
 
+class StuckListingError(ClerksyncError):
+    """Clerk's listing shows the same users again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Clerk's user listing does not advance: the next page shows users of the "
+            "page before. A cache or a proxy between here and Clerk may ignore "
+            "starting_after and offset: let it pass query strings on, cache nothing, "
+            "or set CLERK_API_URL to Clerk itself. Then run again."
+        )
+
+
 class UnreadableUserError(ClerksyncError):
     """Clerk responded with a user that cannot be read: asking again would not help."""
 

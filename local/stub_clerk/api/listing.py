@@ -44,10 +44,13 @@ class ListingSettings:
     `bounds_inclusive`: whether the `*_after` and `*_before` filters include the bound.
     `unknown_cursor_status`: 422 or 404, for a `starting_after` that nobody has (any
     more).
+    `ignores_place`: as behind a cache that does not look at `starting_after` and
+    `offset`, every page is the first one.
     """
 
     bounds_inclusive: bool = False
     unknown_cursor_status: int = 422
+    ignores_place: bool = False
 
 
 def list_users(users: UserDirectory, query: Query, settings: ListingSettings) -> bytes:
@@ -64,6 +67,8 @@ def list_users(users: UserDirectory, query: Query, settings: ListingSettings) ->
         raise invalid_param("starting_after", "requires ordering by created_at")
     if cursor and offset:
         raise invalid_param("starting_after", "cannot be combined with offset")
+    if settings.ignores_place:
+        cursor, offset = None, 0
     with users.lock:
         order, window, keep = _matching(users, query, field, settings)
         if cursor:

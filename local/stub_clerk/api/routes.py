@@ -35,6 +35,13 @@ def answer(backend: Backend, call: Call, fault: Fault | None) -> Answer:
     backend.pause(fault.delay_ms)
     if fault.breaks == "connection":
         return Answer(status=0, body=b"", cut="connection")
+    if fault.body is not None:
+        return Answer(
+            status=fault.status or 200,
+            body=fault.body.encode(),
+            headers=fault.headers,
+            cut=fault.breaks,
+        )
     try:
         if error := fault.error():
             raise error

@@ -66,8 +66,8 @@ def new_user(
     )
 
 
-def changed(user: JSON, changes: Mapping[str, Any]) -> JSON:
-    """Return `user` with `changes` and an `updated_at` (ms) later than it had.
+def changed(user: JSON, changes: Mapping[str, Any], now: int) -> JSON:
+    """Return `user` with `changes`, made `now` (ms), and a later `updated_at`.
 
     Fields of the user object replace what is there. Besides them:
 
@@ -78,7 +78,7 @@ def changed(user: JSON, changes: Mapping[str, Any]) -> JSON:
     `updated_at` among the changes is taken as it is.
     """
     _refuse_unknown(set(changes) - FIELDS - {"email", "emails", "phone_number"})
-    at = max(now_ms(), user["updated_at"] + 1)
+    at = max(now, user["updated_at"] + 1)
     new = user | {"updated_at": at}
     new |= {name: changes[name] for name in FIELDS & changes.keys()}
     new |= _other_image_fields(changes)

@@ -13,14 +13,19 @@ class UserLifecycle:
 
     `announce` is called with the type of the event and the user object, after the
     change. With `notify` false it is not called: nobody hears of the change. `users`
-    may be replaced by another directory at any time.
+    may be replaced by another directory at any time. `now` is Clerk's clock, in Unix
+    milliseconds.
     """
 
     def __init__(
-        self, users: UserDirectory, announce: Callable[[str, JSON], None]
+        self,
+        users: UserDirectory,
+        announce: Callable[[str, JSON], None],
+        now: Callable[[], int],
     ) -> None:
         self.users = users
         self._announce = announce
+        self._now = now
 
     def create(
         self,
@@ -37,6 +42,7 @@ class UserLifecycle:
         `emails`: all addresses. If `email`, the primary one, is not among them, it
         comes last. Announces `user.created`.
         """
+        created_at = self._now() if created_at is None else created_at
         user = new_user(email=email, created_at=created_at, **fields)
         self.users.add(user)
         if notify:
@@ -50,7 +56,7 @@ class UserLifecycle:
         in use. Announces `user.updated`.
         """
         with self.users.lock:
-            user = changed(self.users.user(user_id), changes)
+            user = changed(self.users.user(user_id), changes, self._now())
             self.users.replace(user)
         if notify:
             self._announce("user.updated", user)

@@ -28,6 +28,7 @@ from clerksync.write.user_table import UserTable
 from local.stub_clerk.faults import Fault, StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, untouched
+from tests.foreign_responses import FOREIGN
 from tests.people import a_user, user_id
 from tests.tables import rows
 
@@ -173,6 +174,17 @@ def test_a_user_that_clerk_does_not_know_is_an_error_of_its_own(
     assert [r.path for r in stub.request_log] == (
         [f"/v1/users/{unknown}"] if unknown == user_id(404) else []
     )
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_response_does_not_make_a_user_unknown(
+    stub: StubClerk, clerk: ClerkApi, users: UserTable, noor: str, name: str
+) -> None:
+    """A proxy's 404 is a failure of the way to Clerk."""
+    stub.fail_next(fault=FOREIGN[name], path="/v1/users/")
+    with pytest.raises(ClerkUnavailableError):
+        ensure_user(users, clerk, noor)
+    assert ensure_user(users, clerk, noor)["id"] == noor
 
 
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])

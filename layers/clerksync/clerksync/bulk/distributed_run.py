@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Literal
 
+from clerksync.bulk.clocks import end_of_listing
 from clerksync.bulk.distributed_windows import plan_windows
 from clerksync.bulk.instance import KeyOwner, accept_instance, check_instance
 from clerksync.bulk.job import CLERK_ERRORS, Job, Setup
@@ -23,7 +24,7 @@ from clerksync.bulk.shared_run import Part, Planned, SharedRun
 from clerksync.bulk.walk import walk_windows
 from clerksync.bulk.windows import Windows
 from clerksync.clerk.api import ClerkApi
-from clerksync.errors import InvalidPayloadError, OutOfTimeError
+from clerksync.errors import InvalidPayloadError, OutOfTimeError, StuckListingError
 from clerksync.observability import logger
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
@@ -60,7 +61,7 @@ class DistributedRun:
             raise InvalidPayloadError(message)
         job = Job.of(self._setup, self._clerk, request)
         run = self._setup.ledger.begin(request.mode, dry_run=request.dry_run)
-        record = Record(job, run)
+        record = Record(job, run, began_at=run.walk_began_at)
         with record.kept(goes_on=True):
             return self._planned(job, run, accept_instance(job, run), at_once)
         return _ended(record)
@@ -76,7 +77,7 @@ class DistributedRun:
         to_come = max(0, part.users - counts.fetched)
         windows = Windows.from_json(part.windows, to_come=to_come)
         status: Literal["done", "unfinished", "failed"] = "done"
-        reason = None
+        reason, stuck = None, False
         try:
             check_instance(job, shared.instance_id)
             job.clerk.rate_limiter.set_limit(shared.rate_limit)
@@ -88,12 +89,18 @@ class DistributedRun:
             advanced = counts.fetched > part.counts.fetched
             goes_on = isinstance(error, OutOfTimeError) and advanced
             status, reason = "unfinished" if goes_on else "failed", str(error)
+            stuck = isinstance(error, StuckListingError)
         left = [window for window in windows.as_json() if "done" not in window]
         counts.windows += len(list(windows)) - len(left)
         counts.requests += job.clerk.requests
         logger.info("window ended", status=status, counts=counts.as_json())
         return Part(
-            status=status, reason=reason, windows=left, users=part.users, counts=counts
+            status=status,
+            reason=reason,
+            stuck=stuck,
+            windows=left,
+            users=part.users,
+            counts=counts,
         )
 
     def finish(self, shared: SharedRun, parts: Sequence[Part]) -> ReportJson:
@@ -102,34 +109,39 @@ class DistributedRun:
         if ended is not None:
             return ended
         job = Job.of(self._setup, self._clerk, shared.request)
-        record = Record(job, run, _sum_of(shared, parts))
+        now = job.users.clock()
+        record = Record(job, run, _sum_of(shared, parts), began_at=now)
         report = record.report
-        passed = job.users.clock() - run.walk_began_at
-        record.began -= passed.total_seconds()
+        record.began -= (now - run.walk_began_at).total_seconds()
         report.plan_ms = shared.plan_ms
         report.fetch_ms = max(0, ms_since(record.began) - shared.plan_ms)
         with record.kept():
             done = sum(part.status == "done" for part in parts)
             if done < shared.windows:
+                stuck = any(part.stuck for part in parts)
                 report.fall_short(
-                    "partial" if report.fetched else "failed",
+                    "failed" if stuck or not report.fetched else "partial",
                     f"Of {shared.windows} windows {done} were walked to their end. "
                     f"{_reasons(parts)}Nobody was deleted. Run again.",
                 )
             else:
                 check_instance(job, shared.instance_id)
-                judge_and_sweep(job, run, shared.expected, report)
+                record.compare_clocks()
+                judge_and_sweep(
+                    job, run, shared.expected, shared.created_before, report
+                )
         return _ended(record)
 
     def _planned(self, job: Job, run: Run, owner: KeyOwner, at_once: int) -> Planned:
         # Loaded here, where a bulk run pays for it.
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
 
-        expected = job.clerk.count(created_before=run.created_before)
+        end = end_of_listing(job.clerk, run.walk_began_at)
+        expected = job.clerk.count(created_before=end)
         with ThreadPoolExecutor(self._setup.workers) as executor:
             windows = plan_windows(
                 lambda before: job.clerk.count(created_before=before),
-                end=run.created_before,
+                end=end,
                 total=expected,
                 executor=executor,
             )
@@ -139,6 +151,7 @@ class DistributedRun:
             request=job.request,
             instance_id=owner.id,
             rate_limit=owner.rate_limit // at_once,
+            created_before=end,
             expected=expected,
             windows=len(windows),
             requests=job.clerk.requests,

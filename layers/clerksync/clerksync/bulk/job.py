@@ -16,6 +16,7 @@ from clerksync.errors import (
     InvalidPayloadError,
     OtherInstanceError,
     OutOfTimeError,
+    StuckListingError,
     UnreadableUserError,
 )
 from clerksync.mapping.table import TableMapping
@@ -37,6 +38,7 @@ CLERK_ERRORS: Final = (
     InvalidPayloadError,
     OtherInstanceError,
     OutOfTimeError,
+    StuckListingError,
     UnreadableUserError,
 )
 

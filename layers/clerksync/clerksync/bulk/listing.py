@@ -6,7 +6,11 @@ from typing import Final, TypeVar
 from clerksync.bulk.windows import Window
 from clerksync.clerk.api import PAGE_LIMIT, ClerkApi
 from clerksync.clerk.user import Page
-from clerksync.errors import ClerkRequestError, ClerkUnavailableError
+from clerksync.errors import (
+    ClerkRequestError,
+    ClerkUnavailableError,
+    StuckListingError,
+)
 
 Result = TypeVar("Result")
 
@@ -15,6 +19,8 @@ _LOST_CURSOR: Final = frozenset({400, 404, 410, 422})
 _LOST: Final = "Clerk's listing loses its place again and again."
 # Users read again at each step of an offset walk: as many may be deleted in between.
 _OFFSET_OVERLAP: Final = 20
+# In an instance where many users change, a page may show nobody new by chance.
+_STUCK_PAGES: Final = 3
 
 
 def next_page(
@@ -61,17 +67,22 @@ def updated_pages(clerk: ClerkApi, *, since: int) -> Iterator[Page]:
     move to the front and push others back: some come twice. Users deleted meanwhile
     pull others forward: a page that shares nobody with the one before may have left
     some out, and the walk steps back.
+
+    Raises StuckListingError if page after page shows nobody new.
     """
-    offset = 0
+    offset = stuck = restarts = 0
     seen: set[str] = set()
-    while True:
+    while max(stuck, restarts) < _STUCK_PAGES:
         page = clerk.updated_page(offset=offset)
         if offset and seen.isdisjoint(page.ids):
             offset = max(0, offset - PAGE_LIMIT // 2)
+            restarts += not offset
             continue
         yield page
         oldest = min((user.updated_at for user in page.users), default=None)
         if len(page) < PAGE_LIMIT or (oldest is not None and oldest < since):
             return
+        stuck = stuck + 1 if seen.issuperset(page.ids) else 0
         seen = set(page.ids)
         offset += PAGE_LIMIT - _OFFSET_OVERLAP
+    raise StuckListingError

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
+from clerksync.bulk.clocks import at
 from clerksync.bulk.deletions import Deletions
 from clerksync.bulk.job import Job
 from clerksync.bulk.report import Counts, ms_since
@@ -72,15 +73,16 @@ _SKIPPED_UNLISTED: LiteralString = """
 """
 
 
-def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
+def sweep(job: Job, run: Run, *, listed: int, created_before: int) -> Iterator[Counts]:
     """Delete the users that a complete listing lacked and that Clerk does not know.
 
-    Only call it after a complete listing, of `listed` users. Leaves out users that were
+    Only call it after a complete listing, of `listed` users `created_before` a time of
+    Clerk's clock (Unix ms). Leaves out users that were
     created or synced since the walk began. Then completes what belongs to the users
     that stay. Raises RefusedError if more candidates than a run may delete were found:
     none was deleted. Raises what Clerk raises; what was done before has been counted.
     """
-    candidates = _candidates(job, run)
+    candidates = _candidates(job, run, created_before)
     refusal = _too_many(job, candidates, listed=listed)
     deletions = Deletions(job, unless_synced_since=run.walk_began_at)
     if refusal is not None:
@@ -106,18 +108,21 @@ def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
         raise RefusedError(refusal)
 
 
-def _candidates(job: Job, run: Run) -> list[str]:
+def _candidates(job: Job, run: Run, created_before: int) -> list[str]:
     """The users of the table that the listing lacked."""
     users = job.users
     existed: LiteralString = "true"
     if users.mapping.created_at is not None:
-        existed = "(u.{created_at} < %(started_at)s) IS NOT FALSE"
+        # By Clerk's clock, or by the database's if the application made the row.
+        existed = """
+            (u.{created_at} < least(%(created_before)s, %(started_at)s)) IS NOT FALSE
+        """
     query = sql.SQL(_CANDIDATES).format(
         **users.names,
         existed=sql.SQL(existed).format(**users.names),
         tells_age=_tells_age(users),
     )
-    parameters = _of_walk(run)
+    parameters = _of_walk(run) | {"created_before": at(created_before)}
 
     def work(connection: psycopg.Connection) -> list[str]:
         return [row[0] for row in connection.execute(query, parameters)]

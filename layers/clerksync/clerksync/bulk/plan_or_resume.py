@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from clerksync.bulk.clocks import end_of_listing
 from clerksync.bulk.job import Job
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.windows import Windows
@@ -20,6 +21,11 @@ class Walk:
     """How many earlier runs of this walk have recorded."""
     failed: int = 0
     """How many of them could not be written."""
+
+    @property
+    def created_before(self) -> int:
+        """The end of the listing. Unix ms of Clerk's clock."""
+        return max(window.end for window in self.windows)
 
     def checkpoint(self, *, failed: int, sweep_too: bool) -> dict[str, Any] | None:
         """Return how far the walk has come, if there is anything to resume.
@@ -44,8 +50,9 @@ def plan_walk(job: Job, run: Run, instance_id: str) -> Walk | None:
     resumed = None if job.request.dry_run else _resumed(job, run, instance_id)
     if resumed is not None or job.request.continuation:
         return resumed
-    expected = job.clerk.count(created_before=run.created_before)
-    return Walk(run, Windows.until(run.created_before, to_come=expected), expected)
+    end = end_of_listing(job.clerk, run.walk_began_at)
+    expected = job.clerk.count(created_before=end)
+    return Walk(run, Windows.until(end, to_come=expected), expected)
 
 
 def _resumed(job: Job, run: Run, instance_id: str) -> Walk | None:

@@ -108,6 +108,8 @@ class Report(Counts):
     duration_ms: int = 0
     continues: UUID | None = None
     """The run whose walk this one resumes."""
+    clerk_ahead_ms: int = 0
+    """Clerk's clock against the database's. Negative: the database's is ahead."""
     out_of_time: bool = False
     """It timed out, and another run can resume it."""
 

@@ -32,7 +32,7 @@ from clerksync.clerk.api import ClerkApi
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 
-# Clerk's clock against the database's, and events on their way when a run began.
+# Changes that Clerk's listing did not show yet when a run began.
 _OVERLAP: Final = timedelta(minutes=10)
 # So much is lost, at most, if a run is killed.
 _CHECKPOINT_SECONDS: Final = 30
@@ -66,9 +66,10 @@ class BulkSync:
         """
         job = Job.of(self._setup, self._clerk.for_run(deadline), request)
         run = self._setup.ledger.begin(request.mode, dry_run=request.dry_run)
-        record = Record(job, run)
+        record = Record(job, run, began_at=run.walk_began_at)
         with record.kept():
             instance = accept_instance(job, run)
+            record.compare_clocks()
             if request.user_id is not None and request.mode == "user":
                 _sync_one_user(job, request.user_id, record.report)
             elif (since := _changes_since(job, instance.id)) is not None:
@@ -121,7 +122,7 @@ def _sync_everything(job: Job, run: Run, instance_id: str, record: Record) -> No
                 job.setup.ledger.keep_checkpoint(walk.run, checkpoint)
 
     take(walk_windows(job, walk.run, walk.windows), report, after_batch)
-    judge_and_sweep(job, walk.run, walk.expected, report)
+    judge_and_sweep(job, walk.run, walk.expected, walk.created_before, report)
 
 
 def take(walked: Walked, report: Report, after_batch: Callable[[], None]) -> None:
@@ -136,13 +137,16 @@ def take(walked: Walked, report: Report, after_batch: Callable[[], None]) -> Non
         report.fetch_ms += ms_since(began)
 
 
-def judge_and_sweep(job: Job, run: Run, expected: int, report: Report) -> None:
+def judge_and_sweep(
+    job: Job, run: Run, expected: int, created_before: int, report: Report
+) -> None:
     """Judge whether the listing is complete, and sweep only if it is.
 
-    `expected` was counted before the walk. A user who was there from the beginning to
+    It holds users `created_before` a time of Clerk's clock (Unix ms), of whom
+    `expected` were counted before the walk. A user who was there from the beginning to
     the end is in both counts, and must be listed.
     """
-    now = job.clerk.count(created_before=run.created_before)
+    now = job.clerk.count(created_before=created_before)
     listed = job.setup.ledger.count_listed(run)
     if listed < min(expected, now):
         short = f"Clerk counts {now} users and listed {listed}. Run again."
@@ -152,7 +156,7 @@ def judge_and_sweep(job: Job, run: Run, expected: int, report: Report) -> None:
         return
     began, written_before = time.monotonic(), report.write_ms
     try:
-        for counts in sweep(job, run, listed=listed):
+        for counts in sweep(job, run, listed=listed, created_before=created_before):
             report.add(counts)
     finally:
         report.sweep_ms = ms_since(began) - (report.write_ms - written_before)

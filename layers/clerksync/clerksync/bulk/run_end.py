@@ -1,16 +1,19 @@
 """How a run ends: its report, its line in the ledger, the log and the metrics."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from clerksync.bulk.clocks import clerk_ahead_ms, clocks_far_apart
 from clerksync.bulk.job import CLERK_ERRORS, Job
 from clerksync.bulk.plan_or_resume import Walk
 from clerksync.bulk.report import Counts, Report, ms_since
 from clerksync.bulk.run_ledger import Run
-from clerksync.errors import OutOfTimeError, RefusedError
+from clerksync.errors import OutOfTimeError, RefusedError, StuckListingError
 from clerksync.observability import count, logger, metrics
 
 # Modes that find what webhooks missed. The others are asked for by a person.
@@ -20,10 +23,14 @@ _SCHEDULED: Final = frozenset({"full", "incremental"})
 class Record:
     """What is known of one run while it goes on."""
 
-    def __init__(self, job: Job, run: Run, counts: Counts | None = None) -> None:
-        """`counts` are of steps that were taken elsewhere."""
+    def __init__(
+        self, job: Job, run: Run, counts: Counts | None = None, *, began_at: datetime
+    ) -> None:
+        """`counts` are of steps that were taken elsewhere. The record begins now, at
+        `began_at` of the database's clock."""
         self._job = job
         self._run = run
+        self._began = began_at, time.monotonic()
         self.walk: Walk | None = None
         """Over all users; from then on, a run that ends early can be resumed."""
         self.began = job.began
@@ -48,6 +55,9 @@ class Record:
         except RefusedError as refusal:
             self.report.fall_short("refused", str(refusal))
             self._end()
+        except StuckListingError as error:
+            self.report.fall_short("failed", str(error))
+            self._end(self.checkpoint(sweep_too=False))
         except CLERK_ERRORS as error:
             out_of_time = isinstance(error, OutOfTimeError)
             checkpoint = self.checkpoint(sweep_too=out_of_time)
@@ -63,6 +73,12 @@ class Record:
         else:
             if not goes_on:
                 self._end()
+
+    def compare_clocks(self) -> None:
+        """Note by how much Clerk's clock is ahead, as soon as Clerk has responded."""
+        began_at, began = self._began
+        database_now = began_at + timedelta(milliseconds=ms_since(began))
+        self.report.clerk_ahead_ms = clerk_ahead_ms(self._job.clerk, database_now)
 
     def checkpoint(self, *, sweep_too: bool) -> dict[str, Any] | None:
         """Where the next run can resume; see `Walk.checkpoint`."""
@@ -82,6 +98,8 @@ class Record:
         )
         if checkpoint is not None:
             report.fall_short("partial", "The next run goes on from there.")
+        if far_apart := clocks_far_apart(report.clerk_ahead_ms):
+            report.explain(far_apart)
         if report.fetch_ms:
             report.users_per_second = report.fetched * 1000 // report.fetch_ms
         report.requests += job.clerk.requests

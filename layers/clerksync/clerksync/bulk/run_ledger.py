@@ -81,7 +81,10 @@ _ACCEPT_INSTANCE: LiteralString = """
     UPDATE {runs} SET instance_id = %s WHERE run_id = %s
 """
 _WATERMARK: LiteralString = """
-    SELECT max(walk.started_at)
+    SELECT max(
+        walk.started_at
+        + coalesce((r.report ->> 'clerk_ahead_ms')::bigint, 0) * interval '1 ms'
+    )
     FROM {runs} AS r
     JOIN {runs} AS walk ON walk.run_id = coalesce(r.continues, r.run_id)
     WHERE r.instance_id = %s AND r.status = 'completed' AND NOT r.dry_run
@@ -103,11 +106,6 @@ class Run:
     """The run that began the walk: this one, or the one it goes on with."""
     walk_began_at: datetime
     """The database's clock."""
-
-    @property
-    def created_before(self) -> int:
-        """Until the walk began, and that millisecond too. Unix ms."""
-        return int(self.walk_began_at.timestamp() * 1000) + 1
 
 
 class RunLedger:
@@ -178,7 +176,8 @@ class RunLedger:
         self._execute(_ACCEPT_INSTANCE, [instance_id, run.run_id])
 
     def watermark(self, instance_id: str) -> datetime | None:
-        """When the last run began that saw everything of the instance until then."""
+        """When the last run began that saw everything of the instance until then, by
+        Clerk's clock."""
         watermark: datetime | None = self._one(_WATERMARK, [instance_id])[0]
         return watermark
 

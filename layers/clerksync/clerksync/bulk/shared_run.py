@@ -21,6 +21,8 @@ class SharedRun(_Message):
     instance_id: str
     rate_limit: int
     """Each window's share of Clerk's limit: requests in 10 seconds."""
+    created_before: int
+    """The end of the listing. Unix ms of Clerk's clock."""
     expected: int
     """How many users Clerk counted before the walk."""
     windows: int
@@ -34,6 +36,8 @@ class Part(_Message):
 
     status: Literal["planned", "unfinished", "done", "failed"]
     reason: str | None = None
+    stuck: bool = False
+    """The listing did not advance."""
     windows: list[dict[str, Any]] = []
     """What is left of it, as Windows.as_json returns it."""
     users: int = 0

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from clerksync.clerk.api import PAGE_LIMIT
 from clerksync.clerk.user import Page
-from clerksync.errors import ClerkUnavailableError
+from clerksync.errors import ClerkUnavailableError, StuckListingError
 
 # A way of less than two pages is not worth another request.
 _WORTH_HALVING: Final = 2 * PAGE_LIMIT
@@ -144,6 +144,8 @@ class Windows:
             window.walked = len(page) < PAGE_LIMIT or (
                 bool(times) and times[-1] >= window.end
             )
+            if not window.walked and _is_stuck(window, page, times):
+                raise StuckListingError
             if page.ids:
                 window.cursors = _cursors(page.ids)
             elif not window.walked:
@@ -164,6 +166,17 @@ class Windows:
     @classmethod
     def from_json(cls, windows: list[dict[str, Any]], *, to_come: float = inf) -> Self:
         return cls((_from_json(window) for window in windows), to_come=to_come)
+
+
+def _is_stuck(window: Window, page: Page, times: list[int]) -> bool:
+    """Whether a full page does not come after what was seen. After a lost cursor, it
+    begins before that, but still ends behind it. A restart has no cursor, and shows
+    again what was seen."""
+    place = window.place
+    if place is None or not window.cursors or not page.ids:
+        return False
+    went_back = bool(times) and times[-1] < place.reached
+    return page.ids[-1] == place.cursor or went_back
 
 
 def _cursors(ids: list[str]) -> list[str]:

@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from clerksync.clerk.headers import sent_at
 from clerksync.clerk.rate_limit import RateLimiter
-from clerksync.clerk.retry import Patience, TryAgainError, insist, refusal
+from clerksync.clerk.refusal import TryAgainError, refusal
+from clerksync.clerk.retry import Patience, insist
 from clerksync.clerk.user import (
     IDS_LIMIT,
     ClerkUser,
@@ -37,6 +39,7 @@ GRACE_SECONDS: Final = 5.0
 """What was asked before the deadline may be answered for so long after it."""
 OUT_OF_TIME: Final = "The time of the run was over."
 _LEAST_SECONDS: Final = 0.1
+_ONE_USER: Final = "/v1/users/user_"
 
 Answer = TypeVar("Answer")
 Query = Sequence[tuple[str, str]]
@@ -77,6 +80,7 @@ class ClerkApi:
         self.deadline = math.inf
         self._stopped = threading.Event()
         self._access: tuple[str, str] | None = None
+        self._dated: tuple[int, float] | None = None
         self.requests = 0
 
     def for_run(self, deadline: float = math.inf) -> Self:
@@ -90,11 +94,20 @@ class ClerkApi:
         api.deadline = deadline
         api._access = self._url(), self._secret_key()  # noqa: SLF001 - of this very class
         api._stopped = threading.Event()  # noqa: SLF001 - as above
+        api._dated = None  # noqa: SLF001 - as above
         api.requests = 0
         return api
 
     def stop(self) -> None:
         self._stopped.set()
+
+    def now(self) -> int | None:
+        """Return what time it is by Clerk's clock, in Unix ms: by the Date of the last
+        response, so up to a second less. None before the first one."""
+        if self._dated is None:
+            return None
+        at, received = self._dated
+        return at + round((time.monotonic() - received) * 1000)
 
     def instance(self) -> Instance:
         """Which instance the secret key belongs to."""
@@ -106,8 +119,9 @@ class ClerkApi:
         return self._get("/v1/users/count", query, _total_count)
 
     def user(self, clerk_id: str) -> ClerkUser | None:
-        """One user by id; None when Clerk does not know it. Raises UnreadableUserError,
-        which names the fields that cannot be read."""
+        """One user by id; None when Clerk says, with its own error code, that it does
+        not know the user. Raises UnreadableUserError, which names the fields that
+        cannot be read."""
         try:
             path = f"/v1/users/{clerk_id}"
             return self._get(path, (), self._parse_user)
@@ -118,12 +132,21 @@ class ClerkApi:
 
     def users_by_id(self, clerk_ids: Sequence[str]) -> list[ClerkUser]:
         """Those of up to 100 users that Clerk knows. Raises InvalidPayloadError when
-        one of them cannot be read: it would pass for gone."""
+        one of them cannot be read: it would pass for gone. A page of other users is no
+        answer: something has left out the question."""
         if len(clerk_ids) > IDS_LIMIT:
             raise ValueError(f"at most {IDS_LIMIT} ids")
         # Asked by id, the listing still obeys its limit, which is 10 unless told.
         query = [("limit", str(IDS_LIMIT)), *(("user_id", i) for i in clerk_ids)]
-        page = self._get("/v1/users", query, self.parse_page)
+        asked = set(clerk_ids)
+
+        def read(body: bytes) -> Page:
+            page = self.parse_page(body)
+            if not asked.issuperset(page.ids):
+                raise ValueError("other users")
+            return page
+
+        page = self._get("/v1/users", query, read)
         if page.unreadable:
             raise InvalidPayloadError("A user that was asked for by id is unreadable.")
         return page.users
@@ -236,12 +259,11 @@ class ClerkApi:
     ) -> Answer:
         """Ask once. Raises TryAgainError where asking again may help."""
         self._check_time()
-        api = self._access[0] if self._access else self._url()
+        api, key = self._access or (self._url(), None)
         url = api + path if path.startswith("/") else path
         headers = {"accept": "application/json"}
         if url.startswith(f"{api}/v1/"):
-            key = self._access[1] if self._access else self._secret_key()
-            headers["authorization"] = f"Bearer {key}"
+            headers["authorization"] = f"Bearer {key or self._secret_key()}"
             headers["clerk-api-version"] = API_VERSION
         if query:
             url = f"{url}?{urlencode(query)}"
@@ -251,13 +273,17 @@ class ClerkApi:
             response = self._http.request(
                 "GET", url, headers=headers, redirect=False, timeout=self._timeout()
             )
+            received = time.monotonic()
             if response.status == 200:
-                return decode(response.data)
+                answer = decode(response.data)
+                if (at := sent_at(response.headers)) is not None:
+                    self._dated = at, received
+                return answer
         except urllib3.exceptions.HTTPError as error:
             raise TryAgainError(f"no answer ({type(error).__name__})") from None
         except (InvalidPayloadError, LookupError, TypeError, ValueError):
             raise TryAgainError("an unreadable answer") from None
-        raise refusal(response)
+        raise refusal(response, about_user=path.startswith(_ONE_USER))
 
 
 def _instance(body: bytes) -> Instance:

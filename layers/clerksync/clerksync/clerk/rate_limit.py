@@ -1,10 +1,8 @@
-"""Clerk's rate limit, kept by all threads together, and how a 429 is waited out."""
+"""Clerk's rate limit, kept by all threads together."""
 
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import Final
 
 # Clerk takes 1000 requests in 10 seconds from a production instance and 100 from a
@@ -54,13 +52,3 @@ class RateLimiter:
 def limit_of(*, is_production: bool) -> int:
     """Requests in 10 seconds that are ours of what Clerk allows an instance."""
     return _PRODUCTION if is_production else _DEVELOPMENT
-
-
-def pause_after_429(headers: Mapping[str, str]) -> float:
-    """How many seconds to pause, by the response's Retry-After: at least 0.1, and 1 if
-    it does not say."""
-    try:
-        seconds = float(headers.get("retry-after", "1"))
-    except ValueError:
-        seconds = 1.0
-    return max(seconds, 0.1) if math.isfinite(seconds) else 1.0

@@ -1,14 +1,12 @@
-"""How long to insist on a response from Clerk, and what a refusal means."""
+"""How long to insist on a response from Clerk."""
 
-import json
 import random
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
-import urllib3
-
-from clerksync.clerk.rate_limit import RateLimiter, pause_after_429
-from clerksync.errors import ClerkRequestError, ClerkUnavailableError
+from clerksync.clerk.rate_limit import RateLimiter
+from clerksync.clerk.refusal import TryAgainError
+from clerksync.errors import ClerkUnavailableError
 from clerksync.observability import count
 from clerksync.time_limit import seconds_left
 
@@ -16,6 +14,8 @@ Response = TypeVar("Response")
 
 _HINT: Final = "Check the network, CLERK_API_URL and CLERK_ISSUER, or try later."
 _BACKOFF_SECONDS: Final = 0.5
+# A 429 that does not say how long to wait is waited out for 1, 2, 4, … seconds.
+_PAUSES_DOUBLED: Final = 6
 # Not seeded at import: environments restored from one snapshot would wait alike.
 _RANDOM: Final = random.SystemRandom()
 
@@ -24,24 +24,21 @@ class Patience(NamedTuple):
     """How long to insist on one response. A 429 is waited out and is no failed try."""
 
     retries: int
-    """After a 5xx, a broken connection or a truncated response, with backoff."""
+    """After a 5xx, a broken connection, a truncated response or one that is not
+    Clerk's, with backoff."""
     longest_wait_seconds: float
     """In all. If waiting would take longer, Clerk counts as unavailable."""
     timeout_seconds: float
     """For connecting, and for each silence while reading."""
+    longest_pause_seconds: float = 60
+    """After one 429, whatever its Retry-After asks for."""
 
 
 # Somebody is looking at a screen; the browser retries.
-INTERACTIVE: Final = Patience(retries=1, longest_wait_seconds=2, timeout_seconds=5)
+INTERACTIVE: Final = Patience(
+    retries=1, longest_wait_seconds=2, timeout_seconds=5, longest_pause_seconds=5
+)
 BULK: Final = Patience(retries=5, longest_wait_seconds=300, timeout_seconds=30)
-
-
-class TryAgainError(Exception):
-    """A retry may help; `retry_after_seconds` is set after a 429."""
-
-    def __init__(self, problem: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(problem)
-        self.retry_after_seconds = retry_after_seconds
 
 
 def insist(
@@ -57,7 +54,7 @@ def insist(
     the patience or the time limit of the request does not last, and whatever else
     `ask` and `sleep` (seconds) raise.
     """
-    tries, waited, problem = 0, 0.0, "too many requests"
+    tries, pauses, waited, problem = 0, 0, 0.0, "too many requests"
     while True:
         wait = rate_limiter.seconds_to_wait()
         if not wait:
@@ -65,8 +62,10 @@ def insist(
                 return ask()
             except TryAgainError as reason:
                 problem = str(reason)
-                if reason.retry_after_seconds is not None:
-                    rate_limiter.pause(reason.retry_after_seconds)
+                if reason.too_many_requests:
+                    asked = reason.retry_after_seconds or float(2**pauses)
+                    rate_limiter.pause(min(asked, patience.longest_pause_seconds))
+                    pauses = min(pauses + 1, _PAUSES_DOUBLED)
                     continue
                 tries += 1
                 wait = _RANDOM.uniform(0.5, 1) * _BACKOFF_SECONDS * 2**tries
@@ -75,25 +74,6 @@ def insist(
         if tries > patience.retries or too_long:
             count("ClerkErrors")
             message = f"Clerk cannot be asked: {problem}. {_HINT}"
+            wait = min(wait, patience.longest_pause_seconds)
             raise ClerkUnavailableError(message, wait)
         sleep(wait)
-
-
-def refusal(response: urllib3.BaseHTTPResponse) -> Exception:
-    """What an answer other than 200 means."""
-    if response.status == 429:
-        return TryAgainError("too many requests", pause_after_429(response.headers))
-    if response.status >= 500:
-        return TryAgainError(f"status {response.status}")
-    if response.status == 401:
-        message = "Clerk does not accept CLERK_SECRET_KEY: check key and instance."
-    else:
-        message = f"Clerk answered {response.status} ({_error_code(response)})."
-    return ClerkRequestError(message, response.status)
-
-
-def _error_code(response: urllib3.BaseHTTPResponse) -> str:
-    try:
-        return str(json.loads(response.data)["errors"][0]["code"])
-    except (ValueError, LookupError, TypeError):
-        return "no error code"

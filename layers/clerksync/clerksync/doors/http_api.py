@@ -33,6 +33,7 @@ from clerksync.time_limit import time_limit
 # Another one is for giving up, and two are a margin: an answer within 10 seconds.
 # Clerk's sender waits for 15.
 _SECONDS: Final = 7.0
+_UNAVAILABLE: Final = "Clerk cannot be asked at the moment. Try again."
 
 Event = Mapping[str, Any]
 
@@ -106,7 +107,10 @@ def _refusal(error: ClerksyncError, counted_as: str) -> Response:
     count(counted_as + counted)
     log = logger.error if error.http_status >= 500 else logger.warning
     log("request refused", status=error.http_status, **describe(error))
-    return Response(error.http_status, {"error": str(error)}, error.http_headers)
+    # What was received in Clerk's place may name hosts: it is for the log only.
+    hidden = isinstance(error, ClerkUnavailableError)
+    shown = _UNAVAILABLE if hidden else str(error)
+    return Response(error.http_status, {"error": shown}, error.http_headers)
 
 
 def _request(event: Event) -> Request:

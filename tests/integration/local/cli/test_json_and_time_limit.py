@@ -39,6 +39,7 @@ KEYS = {
     "requests": int,
     "windows": int,
     "users_per_second": int,
+    "clerk_ahead_ms": int,
     "plan_ms": int,
     "fetch_ms": int,
     "write_ms": int,

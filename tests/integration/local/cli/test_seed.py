@@ -140,7 +140,7 @@ def test_clerk_that_stays_away_is_given_up(
     empty.fail_next(99, path="/v1/users", fault=Fault(status=503))
     done = seed("--users", "3")
     assert done.returncode == 1
-    assert "Clerk cannot be asked: status 503. Call this again later." in done.stderr
+    assert "Clerk cannot be asked: status 503 (internal_clerk_error)." in done.stderr
     assert len(waits) == 4
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from clerksync.clerk.api import ClerkApi
-from clerksync.clerk.retry import Patience
+from clerksync.clerk.retry import INTERACTIVE, Patience
 from clerksync.errors import (
     ClerkUnavailableError,
 )
@@ -11,6 +11,7 @@ from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from local.stub_clerk.faults import Fault
 from local.stub_clerk.stub import StubClerk
+from tests.foreign_responses import FOREIGN
 
 BROKEN = {
     "500": Fault(status=500),
@@ -19,7 +20,7 @@ BROKEN = {
     "closed connection": Fault(breaks="connection"),
     "half a body": Fault(breaks="body"),
     "truncated JSON": Fault(breaks="json"),
-}
+} | {name: fault for name, fault in FOREIGN.items() if name != "another code"}
 
 
 def test_a_rate_limit_is_waited_out_as_it_asks(
@@ -50,8 +51,13 @@ def test_a_rate_limit_is_not_a_failed_try(
         (None, 1),
         ("soon", 1),
         ("Fri, 01 Jan 2100 00:00:00 GMT", 1),
+        ("Fri, 01 Jan 1999 00:00:00 GMT", 1),
         ("0", 0.1),
-        ("-5", 0.1),
+        ("-5", 1),
+        ("86400", 1),
+        ("1764600000", 1),
+        ("9" * 400, 1),
+        ("1_0", 1),
         ("inf", 1),
         ("nan", 1),
     ],
@@ -70,16 +76,49 @@ def test_a_rate_limit_that_does_not_say_how_long_is_waited_out_briefly(
     assert waits == [pytest.approx(wait)]
 
 
-@pytest.mark.parametrize("header", ["301", "86400"])
-def test_a_wait_that_is_too_long_is_not_waited(
-    clerk: ClerkApi, stub: StubClerk, waits: list[float], header: str
+def test_a_rate_limit_may_name_a_date(
+    clerk: ClerkApi, stub: StubClerk, waits: list[float]
 ) -> None:
-    """Clerk then counts as unavailable, until a time that can be told."""
-    stub.fail_next(fault=Fault(status=429, headers={"Retry-After": header}))
+    """It is compared with the date of the same response, not with our clock."""
+    headers = {
+        "Date": "Fri, 01 Jan 1999 00:00:00 GMT",
+        "Retry-After": "Fri, 01 Jan 1999 00:00:12 GMT",
+    }
+    stub.fail_next(fault=Fault(status=429, headers=headers))
+    clerk.instance()
+    assert waits == [12]
+
+
+def test_a_bulk_sync_waits_at_most_a_minute_at_a_time(
+    clerk: ClerkApi, stub: StubClerk, waits: list[float]
+) -> None:
+    """However long Retry-After asks for."""
+    stub.fail_next(fault=Fault(status=429, headers={"Retry-After": "301"}))
+    assert clerk.instance().id == stub.instance_id
+    assert waits == [60]
+
+
+def test_a_rate_limit_that_lasts_is_asked_about_less_and_less_often(
+    clerk: ClerkApi, stub: StubClerk, waits: list[float]
+) -> None:
+    """Without a Retry-After that makes sense, and never after more than a minute."""
+    stub.fail_next(8, fault=Fault(status=429, headers={"Retry-After": "86400"}))
+    assert clerk.instance().id == stub.instance_id
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize("header", ["30", "86400", "1764600000"])
+def test_somebody_who_waits_is_never_sent_away_for_longer_than_five_seconds(
+    stub: StubClerk, waits: list[float], header: str
+) -> None:
+    """Neither this request nor the next ones that use the same client."""
+    stub.fail_next(3, fault=Fault(status=429, headers={"Retry-After": header}))
+    clerk = clerk_client(Settings(), INTERACTIVE)
     with pytest.raises(ClerkUnavailableError) as raised:
         clerk.instance()
-    assert waits == []
-    assert 1 <= raised.value.retry_after_seconds < 10**9
+    assert 1 <= raised.value.retry_after_seconds <= 5
+    assert clerk.rate_limiter.seconds_to_wait() <= 5
+    assert sum(waits) <= 2
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -165,10 +165,39 @@ def test_a_run_that_has_ended_has_no_orphans(
     listed = setup.ledger.count_listed(run)
     before = rows(connection), rows(connection, "sync_state")
     machine.finish(plan, parts)
-    for counts in sweep(Job.of(setup, clerk, request), run, listed=listed):
+    job, end = Job.of(setup, clerk, request), plan["run"]["created_before"]
+    for counts in sweep(job, run, listed=listed, created_before=end):
         report.add(counts)
     assert (report.orphans_found, report.deleted, clerk.requests) == (0, 0, 0)
     assert (rows(connection), rows(connection, "sync_state")) == before
+
+
+def test_a_listing_that_does_not_advance_fails_the_run(
+    machine: Machine, clerk: StubClerk, connection: psycopg.Connection
+) -> None:
+    """After a few pages of each window, although some users were fetched."""
+    clerk.listing.ignores_place = True
+    report = machine()
+    assert report["status"] == "failed"
+    assert report["fetched"] > 0
+    assert "does not advance" in report["reason"]
+    assert report["deleted"] == 0
+    assert clerk.requests < 100
+    clerk.listing.ignores_place = False
+    assert machine()["status"] == "completed"
+    assert rows(connection).keys() == shown(clerk)
+
+
+def test_the_listing_ends_by_clerks_clock(
+    machine: Machine, clerk: StubClerk, connection: psycopg.Connection
+) -> None:
+    """The plan fixes it; the report of the end shows by how much clocks differ."""
+    clerk.clock_ahead_s = 600
+    new = clerk.create_user(email="new@example.com")["id"]
+    report = machine()
+    assert report["status"] == "completed"
+    assert new in rows(connection)
+    assert abs(report["clerk_ahead_ms"] - 600_000) < 60_000
 
 
 @pytest.mark.parametrize("walked", [0, 3])
