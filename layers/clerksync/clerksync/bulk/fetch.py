@@ -22,7 +22,7 @@ from clerksync.write.rows import Prepared
 # Users in a batch. So few that the database soon has work, and so many that planning
 # and committing do not count; no more than memory should hold, and no more than a slow
 # table takes in a few seconds: after each batch, a later run can resume.
-_FIRST: Final = 1_000
+_FIRST: Final = 500
 _SMALLEST: Final = 5_000
 _LARGEST: Final = 10_000
 _QUICK_SECONDS: Final = 0.25

@@ -32,7 +32,7 @@ _TAKEN: Final = frozenset({"23505", "23P01"})
 _ENOUGH_ALIKE: Final = 20
 # Rows in a unit of work: so many that the call does not count, and so few that nobody
 # waits long for one of them.
-_FIRST: Final = 1_000
+_FIRST: Final = 500
 _LARGEST: Final = 10_000
 _ISOLATED: Final = 1_000
 _QUICK_SECONDS: Final = 0.1
