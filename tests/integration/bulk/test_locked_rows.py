@@ -143,16 +143,16 @@ def test_many_rows_that_are_refused_alike_are_counted_and_not_all_logged(
     bulk: Bulk,
     connection: psycopg.Connection,
     ask_many: StubClerk,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Twenty lines for one reason; the report has the number. Whoever is written together
-    with them, and would only be skipped, counts as failed, too."""
+    """Twenty lines for one reason; the report has the number. Whoever is written
+    together with them, and would only be skipped, counts as failed, too."""
     connection.execute("ALTER TABLE users ADD CONSTRAINT no CHECK (id < 'user_')")
     report = bulk()
     assert report.failed >= len(shown(ask_many))
     assert report.refusals == {"SQLSTATE 23514 (users.no)": report.failed}
     assert f"{report.failed} SQLSTATE 23514 (users.no)" in str(report.reason)
-    assert capsys.readouterr().out.count("user not written") == 20
+    assert caplog.messages.count("user not written") == 20
 
 
 @pytest.mark.alters_schema
