@@ -117,7 +117,7 @@ OTHERS: Final = (
             "FROM written AS w WHERE false RETURNING",
         ),
         (COMPANIONS, "sql.Literal(len(rows))", "sql.Literal(0)"),
-        (COMPANIONS, "WHERE {certain} OR NOT", "WHERE {certain} AND NOT"),
+        (COMPANIONS, "{reference} IS NULL OR NOT", "{reference} IS NULL AND NOT"),
     ),
     _mutant(
         "the tier is written at each update",

@@ -235,10 +235,11 @@ BY_TEST: Final = (
         (
             Edit(
                 SQL,
-                "          AND NOT EXISTS (SELECT FROM {users} AS u"
-                " WHERE u.{key} = i.clerk_id)\n        {in_order}\n",
-                "        {in_order}\n        ON CONFLICT ({key}) DO NOTHING\n",
+                "              AND NOT EXISTS (SELECT FROM {users} AS u"
+                " WHERE u.{key} = i.clerk_id)\n            {in_order}\n",
+                "            {in_order}\n            ON CONFLICT ({key}) DO NOTHING\n",
             ),
+            Edit(SQL, "IF updated < cardinality(_claimed) THEN", "IF true THEN"),
         ),
         test="tests/integration/write/test_existing_rows.py",
         why="no table of the simulation demands anything of new rows",

@@ -20,7 +20,7 @@ _MISSING: LiteralString = """,
     {lacking} AS (
         SELECT w.*
         FROM written AS w
-        WHERE {certain} OR NOT EXISTS (
+        WHERE {reference} IS NULL OR NOT EXISTS (
             SELECT FROM {table} AS c WHERE c.{companion_key} = {reference}
         )
     ), {made} AS (
@@ -71,7 +71,6 @@ def _numbered(
     names = identifiers(mapping, schema)
     for number, companion in enumerate(mapping.companions):
         reference = sql.SQL("w.{}").format(sql.Identifier(f"reference_{number}"))
-        certain = "w.inserted" if companion.is_rate_limits else "{} IS NULL"
         yield (
             companion,
             names
@@ -81,7 +80,6 @@ def _numbered(
                 "lacking": sql.Identifier(f"lacking_{number}"),
                 "reference": reference,
                 "references": sql.Identifier(companion.references),
-                "certain": sql.SQL(certain).format(reference),
                 "on_conflict": sql.SQL(
                     "ON CONFLICT DO NOTHING" if companion.is_rate_limits else ""
                 ),

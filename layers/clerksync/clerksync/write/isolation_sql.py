@@ -56,7 +56,9 @@ BEGIN
                 _ids[_from:_to], _require_email, _manages_tier, _default_tier,
                 _all_asked, _lock_timeout
             );
-            SET CONSTRAINTS ALL DEFERRED;  -- the upsert has checked them
+            -- What COMMIT would raise is raised here, where it costs one row.
+            SET CONSTRAINTS ALL IMMEDIATE;
+            SET CONSTRAINTS ALL DEFERRED;
         EXCEPTION WHEN OTHERS OR assert_failure OR query_canceled THEN
             GET STACKED DIAGNOSTICS
                 _state = RETURNED_SQLSTATE, _table = TABLE_NAME,

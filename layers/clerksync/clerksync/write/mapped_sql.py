@@ -45,7 +45,8 @@ def rules_of(mapping: TableMapping, *, is_batch: bool) -> dict[str, LiteralStrin
         "lock_free": LOCK_FREE if is_batch else "",
         "refuse_locked": REFUSE_LOCKED if is_batch else "",
         "locking_variables": _LOCKING_VARIABLES if is_batch else "",
-        "is_due": "u.{key} = ANY (_free)" if is_batch else _IS_DUE,
+        "due": "_free" if is_batch else "_claimed",
+        "is_due": "" if is_batch else _IS_DUE,
     }
 
 
@@ -143,9 +144,9 @@ def parts_of(
     )
 
 
-_IS_DUE: LiteralString = (
-    "({differs_but_email} OR NOT ({same_email}) OR i.clerk_id = ANY (_released))"
-)
+_IS_DUE: LiteralString = """
+          AND ({differs_but_email} OR NOT ({same_email})
+               OR i.clerk_id = ANY (_released))"""
 # Only then can a row that was written not be there.
 _HAS_TRIGGERS: LiteralString = """EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS t

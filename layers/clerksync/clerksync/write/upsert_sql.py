@@ -23,9 +23,9 @@ DECLARE
     _rowless bigint;
     _written text[];
     _missed text[];
-    _companions bigint;{locking_variables}
+    _companions bigint;
+    _has_triggers boolean;{locking_variables}
 BEGIN
-    PERFORM set_config('lock_timeout', _lock_timeout, true);
     created := 0;
     updated := 0;
     unchanged := 0;
@@ -44,6 +44,7 @@ BEGIN
        ){unless_unlinked}
     THEN
         BEGIN
+            PERFORM set_config('lock_timeout', _lock_timeout, true);
             INSERT INTO {sync_state}
                 (clerk_id, clerk_updated_at, confirmed_at, skipped, synced_at)
             SELECT i.clerk_id, i.clerk_updated_at, i.confirmed_at,
@@ -62,16 +63,17 @@ BEGIN
             SELECT count(*), {companions_made} INTO created, _companions FROM written;
             SELECT count(*) FILTER (WHERE i.email IS NULL AND _require_email),
                    count(*) FILTER (WHERE i.email IS NOT NULL OR NOT _require_email)
-                   - created
-            INTO skipped, unchanged
+                   - created,
+                   {has_triggers}
+            INTO skipped, unchanged, _has_triggers
             FROM {incoming} AS i;
-            SET CONSTRAINTS ALL IMMEDIATE;
-            IF unchanged <> 0 OR _companions < created * {companions_each}
-               OR {has_triggers} AND created > (
-                   SELECT count(*)
-                   FROM {incoming} AS i JOIN {users} AS u ON u.{key} = i.clerk_id
-               )
-            THEN
+            IF _has_triggers THEN
+                SET CONSTRAINTS ALL IMMEDIATE;
+                SELECT unchanged + created - count(*)
+                INTO unchanged
+                FROM {incoming} AS i JOIN {users} AS u ON u.{key} = i.clerk_id;
+            END IF;
+            IF unchanged <> 0 OR _companions < created * {companions_each} THEN
                 RAISE EXCEPTION USING
                     ERRCODE = 'CS001', MESSAGE = 'a row was not inserted';
             END IF;
@@ -124,6 +126,7 @@ BEGIN
     IF _news IS NULL THEN
         RETURN;
     END IF;
+    PERFORM set_config('lock_timeout', _lock_timeout, true);
 {set_aside}{find_holders}{lock_all}
     -- The claim: the one row that serialises all writers of a user. Every writer claims
     -- in one order, whatever the collation of the database.
@@ -161,53 +164,61 @@ BEGIN
     -- Whatever depends on the row is decided now, after the claim. An existing row gets
     -- an UPDATE: an INSERT that turns into one would fire the triggers, check the rules
     -- and consume the defaults that are meant for new rows.{lock_free}
-    WITH changed AS (
+    WITH written AS (
         UPDATE {users} AS u
         SET {assignments}
         FROM (
             SELECT {resolved}
             FROM {incoming} AS i
-            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+            JOIN unnest({due}) AS c (clerk_id) ON c.clerk_id = i.clerk_id
             {in_order}
         ) AS i
-        WHERE u.{key} = i.clerk_id AND {is_due}
+        WHERE u.{key} = i.clerk_id{is_due}
         RETURNING {returned}
-    ), added AS (
-        INSERT INTO {users} AS u ({inserted})
-        SELECT {values}
-        FROM (
-            SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
-            FROM {incoming} AS i
-            JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
-        ) AS i
-        WHERE ({may_be_created})
-          AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id)
-        {in_order}
-        RETURNING {returned}
-    ), written AS (
-        SELECT *, false AS inserted FROM changed
-        UNION ALL
-        SELECT *, true FROM added
     ){companions}
-    SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted),
-           array_agg(key), {companions_missed}
-    INTO created, updated, _written, _companions
+    SELECT count(*), array_agg(key), {companions_missed}
+    INTO updated, _written, _companions
     FROM written;
+    IF updated < cardinality(_claimed) THEN
+        WITH written AS (
+            INSERT INTO {users} AS u ({inserted})
+            SELECT {values}
+            FROM (
+                SELECT {resolved}, i.email IS NOT NULL AS has_email{held_back}
+                FROM {incoming} AS i
+                JOIN unnest(_claimed) AS c (clerk_id) ON c.clerk_id = i.clerk_id
+            ) AS i
+            WHERE ({may_be_created})
+              AND NOT EXISTS (SELECT FROM {users} AS u WHERE u.{key} = i.clerk_id)
+            {in_order}
+            RETURNING {returned}
+        ){companions}
+        SELECT count(*), _written || array_agg(key), _companions + {companions_missed},
+               {has_triggers}
+        INTO created, _written, _companions, _has_triggers
+        FROM written;
+    END IF;
 
 {manage_tier}
-    -- What COMMIT would do happens now, so that the next statements see it.
-    SET CONSTRAINTS ALL IMMEDIATE;
-    -- A trigger, rule or policy can swallow a row without an error, or take it back. A
-    -- companion's row may have come from elsewhere at the same moment.
-    IF _companions > 0 AND ({lacks_companion})
-       OR {has_triggers} AND created + updated > (
-           SELECT count(*)
-           FROM {users} AS u
-           WHERE u.{key} = ANY (_written) AND u.{key} = ANY (_claimed)
-       )
-    THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'CS001', MESSAGE = 'a row is not there after it was written';
+    -- A trigger, rule or policy can swallow a row without an error, or delete it again.
+    -- Conditions of their own, because each costs as much as a statement.
+    IF created > 0 AND _has_triggers THEN
+        SET CONSTRAINTS ALL IMMEDIATE;
+        IF created + updated > (
+            SELECT count(*)
+            FROM {users} AS u
+            WHERE u.{key} = ANY (_written) AND u.{key} = ANY (_claimed)
+        ) THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'CS001', MESSAGE = 'a row is not there any more';
+        END IF;
+    END IF;
+    -- A companion's row may have come from elsewhere at the same moment.
+    IF _companions > 0 THEN
+        IF {lacks_companion} THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'CS001', MESSAGE = 'a companion row was not written';
+        END IF;
     END IF;
     IF created + updated < cardinality(_claimed) THEN
         -- Who was claimed and not written must need no write.

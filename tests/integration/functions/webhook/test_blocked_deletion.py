@@ -86,7 +86,7 @@ def test_the_user_id_is_not_said_of_the_next_delivery(
     capsys.readouterr()
     door.created(2)
     (line,) = log_lines(capsys.readouterr().out, "webhook applied")
-    assert "clerk_id" not in line
+    assert line["clerk_id"] == user_id(2)
 
 
 @pytest.mark.usefixtures("orders")
