@@ -74,9 +74,13 @@ def _fill_unique(found: FoundColumn, *, in_companion: bool) -> str:
     return "Give it a default that is unique, such as a sequence"
 
 
-def no_column(name: str, there: Iterable[str], column: Column | None) -> str:
+def no_column(
+    name: str, there: Iterable[str], column: Column | None, *, is_key: bool
+) -> str:
     """Return what to write instead of a column that does not exist."""
     close = get_close_matches(name, there, n=1)
+    if not close and (is_key or (column and column.source == "email")):
+        return "Create it, or name the column that has it"
     if not close:
         return "Create it, or remove the line"
     if column is None:

@@ -212,7 +212,8 @@ def _of_table(
     for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
             unused = columns.keys() - expected.types.keys()
-            remedy = remedies.no_column(column, unused, expected.columns.get(column))
+            source, is_key = expected.columns.get(column), column in expected.unique
+            remedy = remedies.no_column(column, unused, source, is_key=is_key)
             reason = f'column "{column}" does not exist. {remedy}'
             yield Misfit(name, column, reason)
     for column, found in columns.items():
