@@ -142,7 +142,7 @@ def test_addresses_may_be_there_twice_where_the_mapping_allows_it(
     connection.execute(
         "INSERT INTO users (email) VALUES ('a@b.test'), ('a@b.test'), ('c@d.test')"
     )
-    told = "By the mapping they may be there twice; 1 are."
+    told = "By the mapping they may be there twice; 1 is."
     assert doctor().one("emails in table") == ("ok", told)
 
 
@@ -154,7 +154,7 @@ def test_who_gets_no_row_by_the_mapping_is_not_told_to_change_a_setting(
     stub.update_user(stub.ids()[0], email=None, notify=False)
     level, message = doctor().one("emails at Clerk")
     assert level == "warning"
-    assert "by the mapping, no row may be without" in message
+    assert "By the mapping, no row can be without one" in message
     assert "CLERKSYNC_REQUIRE_EMAIL" not in message
 
 
