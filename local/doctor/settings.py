@@ -11,6 +11,7 @@ from clerksync.errors import ClerksyncError
 from clerksync.settings.environment import Settings
 from local.doctor.check_runner import Verdicts, ok, warning, wrong
 from local.doctor.subject import Subject
+from local.progress import counted
 
 _PROPERTIES: Final = [n for n, v in vars(Settings).items() if isinstance(v, property)]
 # These have checks of their own.
@@ -51,8 +52,8 @@ class _AskedFor(Settings):
 def secret(subject: Subject) -> Verdicts:
     """Nothing can be looked at without it, where one is named."""
     if os.environ.get("CLERKSYNC_SECRET_ID"):
-        count = len(subject.settings.in_secret())
-        yield ok(f"The secret that CLERKSYNC_SECRET_ID names was read: {count} values.")
+        values = counted(len(subject.settings.in_secret()), "value")
+        yield ok(f"The secret that CLERKSYNC_SECRET_ID names was read: {values}.")
 
 
 def well_formed(subject: Subject) -> Verdicts:
@@ -72,7 +73,8 @@ def well_formed(subject: Subject) -> Verdicts:
         if unknown := _unknown(name, known):
             yield warning(unknown)
     if not problems:
-        yield ok(f"{len(given & known)} are set, and can be read.")
+        settings = counted(len(given & known), "setting is", "settings are")
+        yield ok(f"{settings} set, and can be read.")
 
 
 def _known() -> set[str]:

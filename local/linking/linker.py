@@ -20,6 +20,7 @@ from clerksync.settings.environment import Settings
 from clerksync.write.refused_row import Refusal, concerns_statement
 from local.linking import match_sql
 from local.linking.verified_emails import linking_client, spool_users
+from local.progress import counted
 
 LINK: Final = "link"
 OWN_KEY: Final = "own key"
@@ -151,8 +152,8 @@ class Linker:
         found.users = match_sql.stage(connection, table, users)
         if found.users < expected:
             raise RefusedError(
-                f"Clerk counts {expected} users and listed {found.users}. Nothing was "
-                "written. Run clerksync link again."
+                f"Clerk counts {counted(expected, 'user')} and listed {found.users:,}. "
+                "Nothing was written. Run clerksync link again."
             )
         found.other_keys = match_sql.other_keys(connection, table)
         query = match_sql.matches(connection, table)

@@ -12,6 +12,7 @@ from local.map.required import required_of
 from local.map.sources import (
     deletion_of,
     email_of,
+    overwritten_by,
     sources_of,
     suggestions_of,
     tier_of,
@@ -41,6 +42,7 @@ def draft_of(table: MapTable, tools: Iterable[str]) -> Draft:
     required_of(draft)
     suggestions_of(draft)
     companions_of(draft, names)
+    overwritten_by(draft)
     _deletions(draft)
     return draft
 

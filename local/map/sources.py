@@ -3,6 +3,8 @@
 from typing import Final
 
 from clerksync.mapping.as_toml import DELETED_EMAIL
+from clerksync.mapping.table import Constant
+from clerksync.schema.length_fit import LENGTHS, is_short
 from clerksync.schema.new_row import TEXTS, plain
 from clerksync.schema.null_fit import ALWAYS
 from local.map.catalog import MapColumn
@@ -42,6 +44,7 @@ def email_of(draft: Draft, tools: frozenset[str]) -> None:
         )
         return
     draft.fill(column.name, "email")
+    _too_short(draft, column, "email")
     if column.found.not_null:
         draft.email_not_null = True
         draft.set("email_not_null", value=True)
@@ -88,6 +91,29 @@ def suggestions_of(draft: Draft) -> None:
         draft.fill(column.name, source, f"only if you want it: {why}", suggest=True)
 
 
+def overwritten_by(draft: Draft) -> None:
+    """Name the columns that lose what rows from before Clerk have in them."""
+    # `link` compares emails, and a Clerk ID in a different column is announced already.
+    filled = [
+        draft.table.columns[entry.name]
+        for entry in draft.columns
+        if entry.name in draft.table.columns
+        and not entry.is_suggestion
+        and entry.value not in ("email", "clerk_id")
+    ]
+    lost = [
+        column.name
+        for column in filled
+        if column.values.present or column.found.base_type not in TEXTS
+    ]
+    if draft.table.sampled_rows and lost:
+        draft.decisions.append(
+            f"Your rows: the first sync overwrites {', '.join(lost)} with what Clerk "
+            "has, even if Clerk has nothing. To keep what is in a column, remove its "
+            "line."
+        )
+
+
 def deletion_of(draft: Draft) -> None:
     """Add how users are deleted, if the table has a column for that."""
     column = _first(draft, DELETED, TIMES)
@@ -124,13 +150,30 @@ def _fill(draft: Draft, column: MapColumn, source: str) -> None:
     ):
         why = "sync would overwrite what your rows have, with NULL if Clerk has nothing"
         draft.fill(name, source, f"only if you want it: {why}", suggest=True)
-    elif not found.not_null or source in ALWAYS:
-        draft.fill(name, source, note)
-    elif found.unique_alone:
+        return
+    if found.not_null and found.unique_alone and source not in ALWAYS:
         _fill_unique(draft, column, source)
-    else:
-        nothing = False if source == "banned" else ""
-        draft.fill(name, {"from": source, "or": nothing}, note)
+        return
+    value: dict[str, Constant] = {"from": source}
+    if source in LENGTHS or found.unique_alone:
+        _too_short(draft, column, source)
+    elif found.length is not None and is_short(found.length, source):
+        value["truncate"] = found.length
+        cut = f"the column is {found.type}: longer texts are cut off"
+        note = f"{note}; {cut}" if note else cut
+    if found.not_null and source not in ALWAYS:
+        value["or"] = False if source == "banned" else ""
+    draft.fill(name, value if len(value) > 1 else source, note)
+
+
+def _too_short(draft: Draft, column: MapColumn, source: str) -> None:
+    """A text that must stay whole, and that the column may refuse."""
+    if is_short(column.found.length, source):
+        draft.decisions.append(
+            f"{column.name}: it is {column.found.type}, and users with a longer "
+            f"{source} would be refused. To prevent that, run: ALTER TABLE "
+            f'{draft.table.quoted} ALTER COLUMN "{column.name}" TYPE text;'
+        )
 
 
 def _is_older_than_clerk(draft: Draft, column: MapColumn) -> bool:

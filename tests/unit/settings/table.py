@@ -26,6 +26,7 @@ SETTINGS: list[tuple[str, str, str, Any]] = [
     ("CLERKSYNC_TIER_METADATA_KEY", "tier_metadata_key", "plan", "plan"),
     ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", "0.5", 0.5),
     ("CLERKSYNC_WORKERS", "workers", "3", 3),
+    ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", "2.5", 2.5),
     ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "500", 500),
     ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", "0", 0),
     ("CLERKSYNC_INSTANCE_ID", "instance_id", "ins_1", "ins_1"),

@@ -24,6 +24,7 @@ DEFAULTS: list[tuple[str, str, Any]] = [
     ("CLERKSYNC_TIER_METADATA_KEY", "tier_metadata_key", None),
     ("CLERKSYNC_MAX_ORPHAN_RATIO", "max_orphan_ratio", 0.1),
     ("CLERKSYNC_WORKERS", "workers", 8),
+    ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", 1),
     ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", None),
     ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", 10),
     ("CLERKSYNC_INSTANCE_ID", "instance_id", None),
@@ -115,6 +116,10 @@ def test_a_changed_setting_counts_from_the_next_use_on(
         ("CLERKSYNC_WORKERS", "workers", "0"),
         ("CLERKSYNC_WORKERS", "workers", "33"),
         ("CLERKSYNC_WORKERS", "workers", "1.5"),
+        ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", "hunter2"),
+        ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", "0.05"),
+        ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", "11"),
+        ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", "nan"),
         ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "hunter2"),
         ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "0"),
         ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", "100001"),
@@ -183,6 +188,7 @@ def test_the_orphan_ratio_reaches_from_none_to_all(
     ("name", "attribute", "ends"),
     [
         ("CLERKSYNC_WORKERS", "workers", (1, 32)),
+        ("CLERKSYNC_LOCK_TIMEOUT", "lock_timeout", (0.1, 10)),
         ("CLERKSYNC_RATE_LIMIT", "clerk_rate_limit", (1, 100_000)),
         ("CLERKSYNC_MAX_CONTINUATIONS", "max_continuations", (0, 14)),
     ],
@@ -192,7 +198,7 @@ def test_a_number_reaches_from_its_least_to_its_most(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     attribute: str,
-    ends: tuple[int, int],
+    ends: tuple[float, float],
 ) -> None:
     """Both ends are allowed; Lambda ends chains of more than 16 invocations."""
     for number in ends:

@@ -136,7 +136,7 @@ class Report(Counts):
             what_to_do = _RUN_AGAIN if self.obstacles == {LOCK} else UNBLOCK
             self.fall_short(
                 "partial",
-                f"{self.deletions_blocked} users could not be deleted: blocked by "
+                f"{_users(self.deletions_blocked)} could not be deleted: blocked by "
                 f"{named}. {what_to_do} The log names the users.",
             )
         if failed := self.failed + failed_before:
@@ -144,25 +144,32 @@ class Report(Counts):
             named = ", ".join(f"{number} {why}" for why, number in most)
             why = f" ({named})" if named else ""
             self.fall_short(
-                "partial", f"{failed} users could not be written{why}, see the log."
+                "partial", f"{_users(failed)} could not be written{why}, see the log."
             )
         if self.companions_failed:
             self.fall_short(
                 "partial",
-                f"{self.companions_failed} users lack a row in a companion table that "
-                "refused it: failures names them.",
+                f"{_users(self.companions_failed, 'lacks', 'lack')} a row in a "
+                "companion table that refused it: failures names them.",
             )
         if self.held_back:
             self.explain(
-                f"{self.held_back} users are held back: a row without their Clerk ID "
-                "has their email. Run clerksync link, which shows whose these rows are."
+                f"{_users(self.held_back, 'is', 'are')} held back: a row without their "
+                "Clerk ID has their email. Run clerksync link, which shows whose these "
+                "rows are."
             )
         conflicts = self.email_conflicts - self.held_back
         if conflicts > 0 and email_not_null:
             self.explain(
-                f"{conflicts} users are without their email, or without "
+                f"{_users(conflicts, 'is', 'are')} without their email, or without "
                 "a row, because another row holds the email: see the log."
             )
+
+
+def _users(count: int, one: str = "", more: str = "") -> str:
+    """Return a count of users, perhaps with a verb for one and for more."""
+    noun, verb = ("user", one) if count == 1 else ("users", more)
+    return f"{count} {noun} {verb}".rstrip()
 
 
 def ms_since(moment: float) -> int:

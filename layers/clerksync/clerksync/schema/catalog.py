@@ -1,6 +1,7 @@
 """What the catalog says of a table and its columns."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
@@ -21,6 +22,15 @@ _SCHEMAS: LiteralString = """
     WHERE t.relname = %s AND t.relkind IN ('r', 'p')
       AND n.nspname !~ '^(pg_|information_schema$)'
     ORDER BY n.nspname <> 'public', n.nspname
+"""
+_RULES: LiteralString = """
+    SELECT quote_ident(rulename), command
+    FROM pg_rewrite
+    JOIN (VALUES ('2'::"char", 'UPDATE'), ('3', 'INSERT')) AS c (type, command)
+        ON c.type = ev_type
+    WHERE ev_class = to_regclass(%s) AND command = ANY (%s)
+      AND ev_enabled IN ('O', 'A')
+    ORDER BY rulename
 """
 _COLUMNS: LiteralString = """
     SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -156,6 +166,14 @@ def source_of(connection: psycopg.Connection, schema: str, name: str) -> str | N
 def schemas_with(connection: psycopg.Connection, table: str) -> list[str]:
     """Return the schemas that have a table of that name."""
     return [name for (name,) in connection.execute(_SCHEMAS, [table])]
+
+
+def rules_of(
+    connection: psycopg.Connection, qualified: str, commands: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return the rewrite rules of a table for some of INSERT and UPDATE: the quoted
+    name of each, and the command."""
+    return connection.execute(_RULES, [qualified, list(commands)]).fetchall()
 
 
 def columns_of(

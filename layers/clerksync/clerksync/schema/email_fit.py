@@ -6,7 +6,7 @@ rule is read from the catalog when the write path is installed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import errors, sql
@@ -72,8 +72,7 @@ _NAMES: LiteralString = """
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
-# Compared as they are; citext is not.
-_TEXTS: Final = ("text", "character varying", "bpchar")
+_TEXTS: Final = ("text", "character varying", "bpchar")  # citext is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,7 @@ def email_problems(
     indexes = [rule.by for rule in found.rules]
     plain = f"CREATE UNIQUE INDEX ON {{}} ({sql.Identifier(mapping.email).as_string()})"
     plain = plain.format(identifiers(mapping, schema)["users"].as_string())
+    is_emptied = mapping.deletion == "soft" and mapping.deleted_email is None
     if not mapping.email_unique:
         if indexes:
             yield (
@@ -155,23 +155,17 @@ def email_problems(
             f"is unique in {len(indexes)} ways, by {', '.join(indexes)}: clerksync "
             "reassigns emails by one of them. Drop the others"
         )
-    elif _empties_a_second_row(found.rules[0], mapping):
+    elif is_emptied and not found.rules[0].nulls_distinct:
         line = f"deleted_email = {toml(DELETED_EMAIL)}"
         yield (
-            f"can be NULL in one row only, by {indexes[0]} (NULLS NOT DISTINCT), and a "
-            f"soft deletion empties it: add to [table]: {line}"
+            f"can be NULL in one row only, by {indexes[0]}, and a soft deletion "
+            f"empties it: add to [table]: {line}"
         )
 
 
-def _empties_a_second_row(rule: EmailRule, mapping: TableMapping) -> bool:
-    is_soft = mapping.deletion == "soft" and mapping.deleted_email is None
-    return is_soft and not rule.nulls_distinct
-
-
 def _is_plain(rule: EmailRule) -> bool:
-    type_, _, _ = rule.type.partition(" COLLATE ")
-    texts_as_they_are = type_ in _TEXTS and rule.is_column
-    return texts_as_they_are and rule.where is None and rule.nulls_distinct
+    is_text = rule.type.partition(" COLLATE ")[0] in _TEXTS and rule.is_column
+    return is_text and rule.where is None and rule.nulls_distinct
 
 
 def _read(connection: psycopg.Connection, mapping: TableMapping, schema: str) -> _Found:
@@ -218,11 +212,9 @@ def _implies(stronger: EmailRule, rule: EmailRule) -> bool:
     if not covers or stronger is rule:
         return False
     if (stronger.of_email, stronger.equals) == (rule.of_email, rule.equals):
-        alike = (stronger.where, stronger.nulls_distinct) == (
-            rule.where,
-            rule.nulls_distinct,
-        )
-        return not alike or stronger.by < rule.by
+        is_alike = stronger.where == rule.where
+        is_alike &= stronger.nulls_distinct == rule.nulls_distinct
+        return not is_alike or stronger.by < rule.by
     return rule.is_column and not stronger.is_column
 
 
@@ -250,6 +242,7 @@ class _OfEmail:
         ]
         self._others = f"(SELECT {', '.join(others)} FROM {table}) AS _"
         self._none = "(SELECT) AS _"
+        self._null = f"(SELECT NULL::{type_}) AS _ ({column})"
         # What sync itself changes cannot be foreseen for a row that is to be written.
         synced = {column.name for column in mapping.columns} - {email}
         steady = [sql.Identifier(name).as_string() for name, _ in names]
@@ -283,17 +276,25 @@ class _OfEmail:
             type=self._type,
             equals=key.equals,
             where=key.where,
-            nulls_distinct=key.nulls_distinct,
+            nulls_distinct=not self._shares_null(key),
             is_column=plain and key.by_usual_equality,
         )
 
     def _reads(self, expression: str, source: str) -> bool:
-        """Whether an expression can be computed from what a source has. One that cannot
-        be planned counts as not understood."""
-        query = f"SELECT {expression} FROM {source} WHERE false"
+        return self._rows(f"SELECT {expression} FROM {source} WHERE false") is not None
+
+    def _shares_null(self, key: _Key) -> bool:
+        """Whether a second row without an email may be refused."""
+        where = key.where or "true"
+        if self._rows(f"SELECT FROM {self._null} WHERE {where}") == []:
+            return False
+        is_null = f"SELECT ({key.generated or key.compared}) IS NULL FROM {self._null}"
+        return not key.nulls_distinct or self._rows(is_null) != [(True,)]
+
+    def _rows(self, query: str) -> list[Any] | None:
+        """Return None for a query that Postgres refuses: not understood."""
         try:
             with self._connection.transaction():
-                self._connection.execute(query.encode())
-        except (errors.DatabaseError, errors.InternalError_):
-            return False
-        return True
+                return self._connection.execute(query.encode()).fetchall()
+        except errors.DatabaseError:
+            return None

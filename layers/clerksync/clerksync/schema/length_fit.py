@@ -16,9 +16,10 @@ WARNING: Final = "warning:"
 
 # Clerk documents no limits. Of emails RFC 5321 has one, of phone numbers E.164, and its
 # IDs have all been this long.
-_LENGTHS: Final = {"email": 254, "phone_number": 16, "clerk_id": ID_LENGTH}
+LENGTHS: Final = {"email": 254, "phone_number": 16, "clerk_id": ID_LENGTH}
+"""Of the sources that cannot be cut off."""
 _OTHERS: Final = 255
-_OF_SOURCE: Final = _LENGTHS | {"username": 64, "locale": 35}
+_OF_SOURCE: Final = LENGTHS | {"username": 64, "locale": 35}
 
 
 def short_columns(
@@ -29,6 +30,11 @@ def short_columns(
     return list(_short(connection, mapping, schema))
 
 
+def is_short(length: int | None, source: str) -> bool:
+    """Whether a column of that many characters may refuse what a source has."""
+    return length is not None and length < _OF_SOURCE.get(source, _OTHERS)
+
+
 def _short(
     connection: psycopg.Connection, mapping: TableMapping, schema: str
 ) -> Iterator[str]:
@@ -37,20 +43,16 @@ def _short(
     lengths = {name: c.length for name, c in found.items() if c.length is not None}
     for column in mapping.columns:
         length = lengths.get(column.name)
-        if length is None or column.type != "text" or column.values:
+        if column.type != "text" or column.values or column.truncate is not None:
             continue
-        if length >= _needed(column.source) or column.truncate is not None:
+        if not is_short(length, column.source):
             continue
         said = f'{mapping.table}: column "{column.name}" is {found[column.name].type}'
-        if column.source in _LENGTHS:
+        if column.source in LENGTHS:
             yield f"{said}. Users with a longer {column.source} are refused."
         else:
             line = entry(column, {"truncate": str(length)})
             yield f"{said}. Longer texts are refused, unless you write {line}"
-    if lengths.get(mapping.key, _OTHERS) < _LENGTHS["clerk_id"]:
+    if lengths.get(mapping.key, _OTHERS) < LENGTHS["clerk_id"]:
         said = f'{mapping.table}: column "{mapping.key}" is {found[mapping.key].type}'
-        yield f"{said}, and Clerk's IDs have {_LENGTHS['clerk_id']} characters."
-
-
-def _needed(source: str) -> int:
-    return _OF_SOURCE.get(source, _OTHERS)
+        yield f"{said}, and Clerk's IDs have {LENGTHS['clerk_id']} characters."

@@ -1,6 +1,6 @@
 """What to write into a mapping, or to do with a table, so that they fit together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final
 
@@ -74,9 +74,13 @@ def _fill_unique(found: FoundColumn, *, in_companion: bool) -> str:
     return "Give it a default that is unique, such as a sequence"
 
 
-def no_column(name: str, there: Iterable[str], column: Column | None) -> str:
+def no_column(
+    name: str, there: Iterable[str], column: Column | None, *, is_key: bool
+) -> str:
     """Return what to write instead of a column that does not exist."""
     close = get_close_matches(name, there, n=1)
+    if not close and (is_key or (column and column.source == "email")):
+        return "Create it, or name the column that has it"
     if not close:
         return "Create it, or remove the line"
     if column is None:
@@ -97,6 +101,36 @@ def no_table(qualified: str, schemas: list[str], *, is_target: bool) -> str:
             f"{said}, but one in {where}. Add to [table]: schema = {toml(schemas[0])}"
         )
     return f"{said}, but one in {where}. It must be in the schema of the users"
+
+
+def no_rule(qualified: str, rule: str, command: str) -> str:
+    """Return why a table cannot have a rewrite rule, and what to have instead."""
+    return (
+        f"{qualified} has a rule for {command}, {rule}. clerksync writes users in WITH "
+        "queries, for which Postgres has no such rules, so every user would fail. Use "
+        f"a trigger instead, and run: DROP RULE {rule} ON {qualified}"
+    )
+
+
+def uniqueness(
+    found: FoundColumn, *, must_be: bool, has_constant: bool
+) -> Iterator[str]:
+    """Yield why a column must be unique, or must not, and what makes it so."""
+    if must_be and not found.is_unique:
+        create = f'CREATE UNIQUE INDEX ON … ("{found.name}")'
+        if found.unique_by is None:
+            yield f"is not unique. {create}"
+        else:
+            yield (
+                f"is unique only by {found.unique_by}, which is partial, deferrable, "
+                f"or on something else too. {create} as well"
+            )
+    if has_constant and found.unique_alone:
+        yield (
+            "is unique: only one row could have the constant. Drop the uniqueness, or "
+            "write what every user has, in [columns]: "
+            f'{toml_name(found.name)} = "clerk_id"'
+        )
 
 
 def two_tables(qualified: str, former: str, former_schema: str) -> str:

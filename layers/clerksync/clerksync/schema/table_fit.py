@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from clerksync.mapping.as_toml import toml, toml_name
+from clerksync.mapping.as_toml import toml
 from clerksync.mapping.table import (
     Column,
     ColumnType,
@@ -18,7 +18,13 @@ from clerksync.mapping.table import (
     TableMapping,
 )
 from clerksync.schema import remedies
-from clerksync.schema.catalog import FoundColumn, columns_of, kind_of, schemas_with
+from clerksync.schema.catalog import (
+    FoundColumn,
+    columns_of,
+    kind_of,
+    rules_of,
+    schemas_with,
+)
 from clerksync.schema.column_fit import (
     default_tier_problem,
     domain_problems,
@@ -35,6 +41,8 @@ from clerksync.write.identifiers import companion_table, identifiers
 _TEXTS: Final = ("text", "character varying", "character")
 _ROUNDED: Final = re.compile(r"numeric\(")
 _NAME_IT: Final = 'Name a plain table: name = "…"'
+# An INSERT with ON CONFLICT needs both.
+_WRITES: Final = ("INSERT", "UPDATE")
 _TIMES: Final = ("timestamp with time zone", "timestamp without time zone")
 _TAKEN: Final[dict[ColumnType, Sequence[str]]] = {
     "text": _TEXTS,
@@ -117,6 +125,8 @@ class _Expected:
     """Those that have a source, by name."""
     target: TableMapping | None = None
     """None for a companion."""
+    commands: Sequence[str] = ("INSERT",)
+    """What Postgres refuses if the table has a rewrite rule for it."""
     may_be_partitioned: bool = True
     """Whether a row was inserted or updated is not told by a partitioned table."""
 
@@ -151,6 +161,7 @@ def _target(mapping: TableMapping) -> _Expected:
         constants={**mapping.defaults, **stand_ins},
         columns={c.name: c for c in mapping.columns},
         target=mapping,
+        commands=_WRITES,
         may_be_partitioned=False,
     )
 
@@ -166,6 +177,7 @@ def _companion(companion: Companion) -> _Expected:
         types,
         unique=[companion.key] if companion.is_rate_limits else [],
         constants=companion.values,
+        commands=_WRITES if companion.is_rate_limits else ("INSERT",),
     )
 
 
@@ -194,11 +206,14 @@ def _of_table(
         return
     if kind == "p" and not expected.may_be_partitioned:
         yield Misfit(name, None, f"{qualified} is partitioned. {_NAME_IT}")
+    for rule, command in rules_of(connection, qualified, expected.commands):
+        yield Misfit(name, None, remedies.no_rule(qualified, rule, command))
     columns = columns_of(connection, qualified)
     for column in dict.fromkeys([*expected.types, *expected.reads]):
         if column not in columns:
             unused = columns.keys() - expected.types.keys()
-            remedy = remedies.no_column(column, unused, expected.columns.get(column))
+            source, is_key = expected.columns.get(column), column in expected.unique
+            remedy = remedies.no_column(column, unused, source, is_key=is_key)
             reason = f'column "{column}" does not exist. {remedy}'
             yield Misfit(name, column, reason)
     for column, found in columns.items():
@@ -260,13 +275,11 @@ def _of_column(
         )
     if taken is not None and "numeric" in taken and _ROUNDED.match(found.type):
         yield f"is a {found.type}, which rounds and refuses numbers: make it numeric"
-    yield from _of_uniqueness(found, expected)
-    if name in expected.constants and found.unique_alone:
-        yield (
-            "is unique: only one row could have the constant. Drop the uniqueness, or "
-            "write what every user has, in [columns]: "
-            f'{toml_name(name)} = "clerk_id"'
-        )
+    yield from remedies.uniqueness(
+        found,
+        must_be=name in expected.unique,
+        has_constant=name in expected.constants,
+    )
     why = expected.nullable.get(name)
     if found.unique_alone and (column := expected.columns.get(name)):
         why = why and if_unique_too(why, column)
@@ -283,18 +296,3 @@ def _is_taken(found: FoundColumn, taken: Sequence[str], expected: _Expected) -> 
         # What to do about an enum is said by `column_fit`.
         return found.name in expected.columns or found.name == mapping.tier
     return found.base_type in taken
-
-
-def _of_uniqueness(found: FoundColumn, expected: _Expected) -> Iterator[str]:
-    plain = f'CREATE UNIQUE INDEX ON … ("{found.name}")'
-    if found.name in expected.unique and not found.is_unique:
-        if found.unique_by is None:
-            also = ""
-            if expected.target and found.name != expected.target.key:
-                also = ", or add to [table]: email_unique = false"
-            yield f"is not unique. {plain}{also}"
-        else:
-            yield (
-                f"is unique only by {found.unique_by}, which is partial, deferrable, "
-                f"or on something else too. {plain} as well"
-            )

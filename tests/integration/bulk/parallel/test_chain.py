@@ -25,7 +25,7 @@ def test_a_walk_with_users_who_could_not_be_written_is_never_completed(
     report = bulk()
     assert (report.continues, report.failed) == (first.run_id, 0)
     assert report.status == "partial"
-    assert "1 users could not be written" in str(report.reason)
+    assert "1 user could not be written" in str(report.reason)
 
 
 def test_users_whom_clerk_was_not_asked_about_are_read_again(

@@ -48,7 +48,7 @@ def test_what_blocks_is_named_and_what_to_do(
         if not line.startswith("reading ") and not line.startswith("proving ")
     )
     assert status.startswith("partial (")
-    assert "1 users could not be deleted: blocked by orders.orders_user_id_fkey. " in (
+    assert "1 user could not be deleted: blocked by orders.orders_user_id_fkey. " in (
         reason
     )
     assert "ON DELETE CASCADE or SET NULL" in reason

@@ -154,7 +154,7 @@ def test_who_gets_no_row_by_the_mapping_is_not_told_to_change_a_setting(
     stub.update_user(stub.ids()[0], email=None, notify=False)
     level, message = doctor().one("emails at Clerk")
     assert level == "warning"
-    assert "By the mapping, no row can be without" in message
+    assert "By the mapping, no row can be without one" in message
     assert "CLERKSYNC_REQUIRE_EMAIL" not in message
 
 

@@ -18,7 +18,7 @@ def test_settings_that_can_be_read_are_counted(doctor: Doctor) -> None:
     level, message = doctor(CLERKSYNC_WORKERS="4", CLERKSYNC_DELETE_MODE="soft").one(
         "settings"
     )
-    assert (level, message) == ("ok", "7 are set, and can be read.")
+    assert (level, message) == ("ok", "7 settings are set, and can be read.")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_settings_of_a_secret_are_looked_at_as_well(
     assert examined.one("secret") == ("ok", told)
     unknown, readable = examined.of("settings")
     assert unknown[1].startswith("CLERKSYNC_WORKER is no setting")
-    assert readable == ("ok", "7 are set, and can be read.")
+    assert readable == ("ok", "7 settings are set, and can be read.")
 
 
 def test_a_secret_that_cannot_be_read_is_told_once(

@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.local.map.mapper import Mapper
+from tests.integration.local.map.mapper import Mapper, Users
 
 
 @pytest.fixture
@@ -13,3 +13,8 @@ def mapper(
     tmp_path: Path, settings: dict[str, str], connection: psycopg.Connection
 ) -> Mapper:
     return Mapper(tmp_path, settings, connection)
+
+
+@pytest.fixture
+def users(mapper: Mapper) -> Users:
+    return Users(mapper)

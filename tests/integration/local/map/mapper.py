@@ -82,3 +82,16 @@ class Mapper:
             done = self.run(command)
             assert done.returncode == 0, done.stderr
         return summary(done.stdout)
+
+
+class Users:
+    """Maps a table `users` with these columns."""
+
+    def __init__(self, mapper: Mapper) -> None:
+        self.mapper = mapper
+
+    def __call__(self, columns: str, *rows: str) -> Mapped:
+        self.mapper.create(f"CREATE TABLE users ({columns})")
+        for row in rows:
+            self.mapper.connection.execute(f"INSERT INTO users {row}".encode())
+        return self.mapper.map()

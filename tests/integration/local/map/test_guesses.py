@@ -4,29 +4,11 @@ import psycopg
 import pytest
 
 from tests.integration.local.map import tables
-from tests.integration.local.map.mapper import Mapped, Mapper
+from tests.integration.local.map.mapper import Mapper, Users
 
 pytestmark = pytest.mark.alters_schema
 
 KEY = "clerk_id text UNIQUE, email text UNIQUE"
-
-
-@pytest.fixture
-def users(mapper: Mapper) -> "Users":
-    return Users(mapper)
-
-
-class Users:
-    """Maps a table `users` with these columns."""
-
-    def __init__(self, mapper: Mapper) -> None:
-        self.mapper = mapper
-
-    def __call__(self, columns: str, *rows: str) -> Mapped:
-        self.mapper.create(f"CREATE TABLE users ({columns})")
-        for row in rows:
-            self.mapper.connection.execute(f"INSERT INTO users {row}".encode())
-        return self.mapper.map()
 
 
 def test_the_key_is_found_by_its_values(users: Users) -> None:
