@@ -30,10 +30,8 @@ _TAKEN: Final = frozenset({"23505", "23P01"})
 # So many rows that were tried alone, to find out whether their values are really taken,
 # speak for the others.
 _ENOUGH_ALIKE: Final = 20
-# Rows in a unit of work: so many that the call does not count, and so few that nobody
-# waits long for one of them.
-_FIRST: Final = 500
-_LARGEST: Final = 10_000
+# Rows in a unit of work, until one takes too long.
+_LARGEST: Final = 12_000
 _ISOLATED: Final = 1_000
 _QUICK_SECONDS: Final = 0.1
 # For what was fetched before the deadline.
@@ -63,7 +61,7 @@ class BatchWriter:
         self._flags = flags
         self._too_long = too_long
         self._deadline = deadline
-        self._size = _FIRST
+        self._size = _LARGEST
         self._log = RefusalLog("user not written")
 
     def write(self, rows: Sequence[StagedRow], *, all_asked: bool = False) -> Outcome:
