@@ -95,6 +95,7 @@ class UserTable:
         self._deletion = "soft" if soft_delete else mapping.deletion
         self.lock_timeout = lock_timeout
         self._deadline = math.inf
+        self._doubted_before: datetime | None = None
 
     @classmethod
     def from_settings(
@@ -128,6 +129,15 @@ class UserTable:
         for of_one_run in ("_preview", "_batches"):
             users.__dict__.pop(of_one_run, None)
         return users
+
+    def doubt_claims(self, *, before: datetime) -> None:
+        """Doubt newer versions that were claimed before this, by the database's clock.
+
+        Of those, a batch returns users in `ahead`. It applies what Clerk returned by ID
+        if `confirmed_at` is later than the claim. Only call it on a table `for_run`,
+        before its first batch.
+        """
+        self._doubted_before = before
 
     def clock(self) -> datetime:
         """The database's clock. Read it before asking Clerk about one user by id."""
@@ -314,6 +324,7 @@ class UserTable:
             self._flags,
             too_long=lambda: self._too_long,
             deadline=self._deadline,
+            doubted_before=self._doubted_before,
         )
 
     @property
@@ -348,6 +359,7 @@ class UserTable:
             self.schema,
             require_email=bool(self._flags[0]),
             read_rule=self._read_rule,
+            doubted_before=self._doubted_before,
         )
 
     def _name_losers(self, outcome: Outcome) -> None:
