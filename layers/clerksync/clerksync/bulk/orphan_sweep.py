@@ -72,25 +72,30 @@ _SKIPPED_UNLISTED: LiteralString = """
 """
 
 
-def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
+def sweep(
+    job: Job, run: Run, *, listed: int, gone: Sequence[str] = ()
+) -> Iterator[Counts]:
     """Delete the users that a complete listing lacked and that Clerk does not know.
 
     Only call it after a complete listing, of `listed` users. Leaves out users that were
-    created or synced since the walk began. Then completes what belongs to the users
+    created or synced since the walk began. Users who were listed, and then `gone` when
+    Clerk was asked for them, are candidates too. Then completes what belongs to the users
     that stay. Raises RefusedError if more candidates than a run may delete were found:
     none was deleted. Raises what Clerk raises; what was done before has been counted.
     """
     candidates = _candidates(job, run)
-    refusal = _too_many(job, candidates, listed=listed)
+    candidates = [clerk_id for clerk_id in candidates if clerk_id not in set(gone)]
+    refusal = _too_many(job, [*candidates, *gone], listed=listed)
     deletions = Deletions(job, unless_synced_since=run.walk_began_at)
     if refusal is not None:
-        yield Counts(orphans_found=len(candidates))
+        yield Counts(orphans_found=len(candidates) + len(gone))
     else:
         for start in range(0, len(candidates), IDS_LIMIT):
             batch = candidates[start : start + IDS_LIMIT]
             yield _sweep_batch(job, batch, deletions)
             job.setup.progress("sweep", start + len(batch), len(candidates))
         yield deletions.delete_locked()
+        yield from _sweep_gone(job, gone)
     if not job.request.dry_run:
         began = time.monotonic()
         refused = restore_companions(job.setup.database, job.users)
@@ -104,6 +109,14 @@ def sweep(job: Job, run: Run, *, listed: int) -> Iterator[Counts]:
         )
     if refusal is not None:
         raise RefusedError(refusal)
+
+
+def _sweep_gone(job: Job, gone: Sequence[str]) -> Iterator[Counts]:
+    """Their tombstones may be younger than the walk, so only the proof protects them."""
+    for start in range(0, len(gone), IDS_LIMIT):
+        deletions = Deletions(job, unless_synced_since=job.users.clock())
+        yield _sweep_batch(job, gone[start : start + IDS_LIMIT], deletions)
+        yield deletions.delete_locked()
 
 
 def _candidates(job: Job, run: Run) -> list[str]:
