@@ -1,8 +1,8 @@
 """Rows that something else than an entry point has changed since a walk's checkpoint.
 
-A run that resumes a walk trusts what earlier runs have written. Meanwhile the tables may
-have been restored from a backup. Each row has the transaction that wrote it, `xmin`,
-and an entry point writes a row in the transaction of its claim in `sync_state`.
+A run that resumes a walk trusts what earlier runs have written. Meanwhile the tables
+may have been restored from a backup. Each row has the transaction that wrote it,
+`xmin`, and an entry point writes a row in the transaction of its claim in `sync_state`.
 """
 
 from collections.abc import Iterator, Sequence
