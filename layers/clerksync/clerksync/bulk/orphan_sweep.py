@@ -81,7 +81,9 @@ _ROWLESS_UNLISTED: LiteralString = """
     SELECT c.clerk_id
     FROM unlisted AS c
     WHERE c.skipped IS NOT NULL
-       OR (SELECT true FROM {users} AS u WHERE u.{key} = c.clerk_id) IS NULL
+       OR (
+           SELECT true FROM {users} AS u WHERE u.{key} = c.clerk_id AND {live}
+       ) IS NULL
     ORDER BY c.clerk_id
 """
 
