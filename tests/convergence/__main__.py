@@ -34,6 +34,8 @@ _FAULTS: Final = (
     "old listings",
     "pairs of bulk runs",
     "other instances",
+    "restores",
+    "walks resumed after a restore",
 )
 
 

@@ -50,6 +50,13 @@ _EMPTY: Final = (
     b"DELETE FROM users; DELETE FROM sync_state;"
     b" DELETE FROM sync_runs; DELETE FROM sync_run_listed"
 )
+_TABLES: Final = (
+    "users",
+    "rate_limits",
+    "sync_state",
+    "sync_runs",
+    "sync_run_listed",
+)
 _EMPTIER: Final = b"TRUNCATE users, rate_limits, sync_state, sync_runs, sync_run_listed"
 _BACKENDS: Final = """
     SELECT count(*) FROM pg_stat_activity
@@ -153,6 +160,31 @@ class Arena:
                 return
             time.sleep(0.001)
         raise AssertionError("a backend whose client has gone does not end")
+
+    def age_runs(self) -> None:
+        """Let two hours pass for the ledger."""
+        self.inspector.execute(
+            "UPDATE sync_runs SET started_at = started_at - interval '2 hours',"
+            " finished_at = finished_at - interval '2 hours'"
+        )
+
+    def back_up(self) -> None:
+        """Keep all tables as they are now."""
+        for table in _TABLES:
+            backup = f"backup_of_{table}"
+            self.inspector.execute(
+                f"DROP TABLE IF EXISTS {backup};"
+                f"CREATE TEMPORARY TABLE {backup} AS TABLE {table}".encode()
+            )
+
+    def restore(self, *tables: str) -> None:
+        """Put tables back as they were then, as pg_restore does: in transactions of
+        their own."""
+        for table in tables:
+            self.inspector.execute(f"DELETE FROM {table}".encode())
+            self.inspector.execute(
+                f"INSERT INTO {table} SELECT * FROM backup_of_{table}".encode()
+            )
 
     def instance_is_known(self) -> bool:
         query = "SELECT FROM sync_runs WHERE instance_id IS NOT NULL LIMIT 1"

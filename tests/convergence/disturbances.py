@@ -85,6 +85,26 @@ class DisturbedHistory(HistoryBase):
             yield
 
     @contextmanager
+    def out_of_time(self, at: int) -> Iterator[float]:
+        """Lambda's time is over when Clerk is asked for the n-th time. Yields how many
+        seconds Lambda gives."""
+        hour = 3600.0
+        clock = self.arena.clock
+        spent = 0.0
+
+        def end() -> None:
+            nonlocal spent
+            spent = hour
+            clock.put_forward(hour)
+
+        self.tally["deadlines"] += 1
+        try:
+            with self.meanwhile(at, "after", end):
+                yield hour / 4
+        finally:
+            clock.put_forward(-spent)
+
+    @contextmanager
     def meanwhile(
         self, at: int, answered: Answered, happen: Callable[[], None]
     ) -> Iterator[None]:

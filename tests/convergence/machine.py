@@ -17,12 +17,13 @@ from tests.convergence.strategies import (
     CUTS_OF_A_RUN,
     HAPPENING,
     MODE,
+    RESTORED,
     TOLD,
     WHO,
     Answered,
     Happening,
 )
-from tests.convergence.truth import BrokenRuleError, hold, stale
+from tests.convergence.truth import BrokenRuleError, differences, hold, stale
 from tests.convergence.wire import Moment
 
 
@@ -137,22 +138,50 @@ class Convergence(LifeAtClerk):
     @rule(mode=MODE, at=AT)
     @step
     def bulk_run_out_of_time(self, *, mode: str, at: int) -> None:
-        """Lambda's time is over when Clerk is asked for the n-th time."""
-        hour = 3600.0
-        clock = self.arena.clock
-        spent = 0.0
+        with self.out_of_time(at) as seconds:
+            self.bulk({"mode": mode}, seconds=seconds)
 
-        def end() -> None:
-            nonlocal spent
-            spent = hour
-            clock.put_forward(hour)
-
-        self.tally["deadlines"] += 1
-        try:
-            with self.meanwhile(at, "after", end):
-                self.bulk({"mode": mode}, seconds=hour / 4)
-        finally:
-            clock.put_forward(-spent)
+    @rule(
+        at=AT,
+        what=st.sampled_from(["leave", "sign_up", "move", "alter"]),
+        whom=WHO,
+        told=TOLD,
+        tables=RESTORED,
+        is_long_ago=st.booleans(),
+    )
+    @step
+    def backup_restored_in_mid_walk(
+        self,
+        *,
+        at: int,
+        what: Happening,
+        whom: int,
+        told: Told,
+        tables: tuple[str, ...],
+        is_long_ago: bool,
+    ) -> None:
+        """The backup is older than what the walk's first run has seen and written."""
+        self.arena.age_runs()  # of a walk begun before, completed says less
+        self.arena.back_up()
+        person = self.clerk.somebody(whom)
+        # Of a user who was unknown then, nothing is left after the restore.
+        if what != "leave" or (person is not None and self.stored(person).known):
+            self.happen(what, whom, told)
+        with self.out_of_time(at) as seconds:
+            self.bulk({"mode": "full"}, seconds=seconds)
+        self.tally["restores"] += 1
+        self.arena.restore(*tables)
+        if is_long_ago:
+            self.arena.age_runs()
+        report = self.bulk({"mode": "full", "force": True})
+        if report is None or report["status"] != "completed":
+            raise BrokenRuleError("a quiet run completes", str(report))
+        resumed = report["continues"] is not None
+        self.tally["walks resumed after a restore"] += resumed
+        if resumed and is_long_ago:
+            raise BrokenRuleError("an old walk starts over", str(report))
+        problems = differences(self.clerk, self.policy, self.seen)
+        hold("completed means equal to Clerk", problems)
 
     @rule(
         mode=MODE,

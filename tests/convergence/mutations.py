@@ -99,7 +99,7 @@ OTHERS: Final = (
     ),
     _mutant(
         "skipped by content before the claim",
-        (SQL, "WHEN s.clerk_updated_at < i.clerk_updated_at", "WHEN false"),
+        (SQL, "WHEN s.clerk_updated_at <> i.clerk_updated_at", "WHEN false"),
     ),
     _mutant(
         "the same version is never looked at",

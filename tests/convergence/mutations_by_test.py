@@ -244,4 +244,34 @@ BY_TEST: Final = (
         test="tests/integration/write/test_existing_rows.py",
         why="no table of the simulation demands anything of new rows",
     ),
+    Mutant(
+        "a resumed run trusts what a restore has changed",
+        (
+            Edit(
+                f"{LAYER}/bulk/changed_rows.py",
+                "if run.snapshot is None or",
+                "if True or",
+            ),
+        ),
+        test="tests/integration/bulk/parallel/test_restored.py",
+        why="seldom does a short campaign resume a walk after a restore",
+    ),
+    Mutant(
+        "a walk is resumed however old it is",
+        (
+            Edit(
+                f"{LAYER}/bulk/run_ledger.py",
+                "> now() - interval '1 hour'",
+                "> now() - interval '1 year'",
+            ),
+        ),
+        test="tests/integration/bulk/parallel/test_who_goes_on.py",
+        why="seldom does a short campaign leave a walk for an hour",
+    ),
+    Mutant(
+        "a version that is ahead of Clerk's is believed",
+        (Edit(SQL, "THEN 'ahead'", "THEN 'unchanged'"),),
+        test="tests/integration/bulk/test_versions_ahead.py",
+        why="sync_state claims no such version in the simulation",
+    ),
 )

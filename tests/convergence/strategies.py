@@ -48,6 +48,14 @@ CUTS_OF_A_RUN: Final = st.dictionaries(
     st.integers(1, 24), st.sampled_from(MOMENTS), min_size=1, max_size=3
 )
 HAPPENING: Final = st.sampled_from(["leave", "sign_up", "move", "alter", "deliver"])
+RESTORED: Final = st.sampled_from(
+    [
+        ("users", "rate_limits"),
+        ("users", "rate_limits", "sync_state"),
+        ("sync_state",),
+        ("users", "rate_limits", "sync_state", "sync_runs", "sync_run_listed"),
+    ]
+)
 ANSWERED: Final = st.sampled_from(["before", "after"])
 BREAKS: Final = st.sampled_from(
     ["connection", "body", "json", "500", "401", "404", "nginx", "gateway", "moved"]

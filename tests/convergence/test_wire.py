@@ -76,4 +76,4 @@ def test_a_walk_is_taken_over_although_the_answer_is_lost(
     assert wire.cuts == ["after"]
     assert taken_over is not None
     assert taken_over[0].walk_id == first.run_id
-    assert taken_over[1] == checkpoint
+    assert taken_over[1].items() >= checkpoint.items()

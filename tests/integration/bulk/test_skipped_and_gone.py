@@ -128,3 +128,16 @@ def test_who_is_there_all_the_same_stays_skipped(
     assert bulk().status == "completed"
     assert noted(connection).keys() == skipped
     assert tombstones(connection) == set()
+
+
+@pytest.mark.parametrize("mode", ["full", "cleanup"])
+def test_a_user_who_is_gone_and_has_no_row_gets_a_tombstone(
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, mode: str
+) -> None:
+    """As after a restore of one of the tables: nothing says why there is no row."""
+    bulk()
+    gone = min(shown(stub))
+    stub.delete_user(gone)
+    connection.execute("DELETE FROM users WHERE id = %s", [gone])
+    assert bulk(mode).status == "completed"
+    assert tombstones(connection) == {gone}

@@ -14,6 +14,7 @@ def sync_one_user(job: Job, clerk_id: str) -> Counts:
     confirmed_at = job.users.clock()
     user = job.clerk.user(clerk_id)
     if user is not None:
+        job.users.doubt_claims(before=confirmed_at)
         outcome = job.users.upsert_many(
             [user], confirmed_at=confirmed_at, dry_run=job.request.dry_run
         )

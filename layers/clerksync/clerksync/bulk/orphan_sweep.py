@@ -56,49 +56,75 @@ _NOTE_UNKNOWN: LiteralString = """
     ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
 """
-# A skipped user has no row, so it is no orphan, but may have been deleted at Clerk.
-_SKIPPED_UNLISTED: LiteralString = """
-    SELECT s.clerk_id
-    FROM {sync_state} AS s
-    LEFT JOIN (
-        SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
-    ) AS l ON l.clerk_id = s.clerk_id
-    WHERE l.clerk_id IS NULL
-      AND s.skipped IS NOT NULL AND s.deleted_at IS NULL
-      AND s.synced_at < %(started_at)s
-      AND EXISTS (
-          SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
-      )
-    ORDER BY s.clerk_id
+# A user without a row is no orphan, but may have been deleted at Clerk. It was skipped,
+# or a backup of one of the tables was restored. The latter shows in the counts, which
+# cost less than comparing the tables.
+_ROWLESS_UNLISTED: LiteralString = """
+    WITH unlisted AS MATERIALIZED (
+        SELECT s.clerk_id, s.skipped
+        FROM {sync_state} AS s
+        LEFT JOIN (
+            SELECT unnest(clerk_ids) AS clerk_id FROM {listed} WHERE run_id = %(run_id)s
+        ) AS l ON l.clerk_id = s.clerk_id
+        WHERE l.clerk_id IS NULL
+          AND s.deleted_at IS NULL AND s.synced_at < %(started_at)s
+          AND (s.skipped IS NOT NULL OR (
+              SELECT count(*) FROM {sync_state}
+              WHERE deleted_at IS NULL AND skipped IS NULL
+          ) > (
+              SELECT count(*) FROM {users} AS u
+              WHERE u.{key} LIKE 'user^_%%' ESCAPE '^' AND {live}
+          ))
+          AND EXISTS (
+              SELECT FROM {runs} WHERE run_id = %(ends)s AND status = 'running'
+          )
+    )
+    SELECT c.clerk_id
+    FROM unlisted AS c
+    WHERE c.skipped IS NOT NULL
+       OR (
+           SELECT true FROM {users} AS u WHERE u.{key} = c.clerk_id AND {live}
+       ) IS NULL
+    ORDER BY c.clerk_id
 """
 
 
-def sweep(job: Job, run: Run, *, listed: int, created_before: int) -> Iterator[Counts]:
+def sweep(
+    job: Job,
+    run: Run,
+    *,
+    listed: int,
+    created_before: int,
+    gone: Sequence[str] = (),
+) -> Iterator[Counts]:
     """Delete the users that a complete listing lacked and that Clerk does not know.
 
     Only call it after a complete listing, of `listed` users `created_before` a time of
-    Clerk's clock (Unix ms). Leaves out users that were
-    created or synced since the walk began. Then completes what belongs to the users
-    that stay. Raises RefusedError if more candidates than a run may delete were found:
-    none was deleted. Raises what Clerk raises; what was done before has been counted.
+    Clerk's clock (Unix ms). Leaves out users that were created or synced since the walk
+    began. Users who were listed, and then `gone` when Clerk was asked for them, are
+    candidates too. Then completes what belongs to the users that stay. Raises
+    RefusedError if more candidates than a run may delete were found: none was deleted.
+    Raises what Clerk raises; what was done before has been counted.
     """
     candidates = _candidates(job, run, created_before)
-    refusal = _too_many(job, candidates, listed=listed)
+    candidates = [clerk_id for clerk_id in candidates if clerk_id not in set(gone)]
+    refusal = _too_many(job, [*candidates, *gone], listed=listed)
     deletions = Deletions(job, unless_synced_since=run.walk_began_at)
     if refusal is not None:
-        yield Counts(orphans_found=len(candidates))
+        yield Counts(orphans_found=len(candidates) + len(gone))
     else:
         for start in range(0, len(candidates), IDS_LIMIT):
             batch = candidates[start : start + IDS_LIMIT]
             yield _sweep_batch(job, batch, deletions)
             job.setup.progress("sweep", start + len(batch), len(candidates))
         yield deletions.delete_locked()
+        yield from _sweep_gone(job, gone)
     if not job.request.dry_run:
         began = time.monotonic()
         refused = restore_companions(job.setup.database, job.users)
         _note_unknown(job)
         if refusal is None:
-            _forget_skipped(job, run, deletions)
+            _forget_rowless(job, run, deletions)
         yield Counts(
             companions_failed=len(refused),
             failures=refused,
@@ -106,6 +132,14 @@ def sweep(job: Job, run: Run, *, listed: int, created_before: int) -> Iterator[C
         )
     if refusal is not None:
         raise RefusedError(refusal)
+
+
+def _sweep_gone(job: Job, gone: Sequence[str]) -> Iterator[Counts]:
+    """Delete them though their tombstones may be younger than the walk."""
+    for start in range(0, len(gone), IDS_LIMIT):
+        deletions = Deletions(job, unless_synced_since=job.users.clock())
+        yield _sweep_batch(job, gone[start : start + IDS_LIMIT], deletions)
+        yield deletions.delete_locked()
 
 
 def _candidates(job: Job, run: Run, created_before: int) -> list[str]:
@@ -179,11 +213,11 @@ def _note_unknown(job: Job) -> None:
     job.setup.database.run_hashed(lambda connection: connection.execute(query))
 
 
-def _forget_skipped(job: Job, run: Run, deletions: Deletions) -> None:
+def _forget_rowless(job: Job, run: Run, deletions: Deletions) -> None:
     """Leave tombstones for users without a row that the listing lacked and that Clerk,
-    asked by ID, does not know: otherwise they would count as skipped for ever. Leaves
+    asked by ID, does not know: otherwise a late webhook could revive them. Leaves
     out users that any entry point has met since the walk began."""
-    query = sql.SQL(_SKIPPED_UNLISTED).format(**job.users.names)
+    query = sql.SQL(_ROWLESS_UNLISTED).format(**job.users.names)
     unlisted = job.setup.database.run_hashed(
         lambda connection: [row[0] for row in connection.execute(query, _of_walk(run))]
     )

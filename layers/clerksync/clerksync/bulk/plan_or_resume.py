@@ -39,7 +39,10 @@ class Walk:
         if not sweep_too and all("done" in window for window in windows):
             return None
         failed += self.failed
-        return {"expected": self.expected, "failed": failed, "windows": windows}
+        state = {"expected": self.expected, "failed": failed, "windows": windows}
+        if self.run.snapshot is not None:
+            state |= {"snapshot": self.run.snapshot, "kept_at": self.run.kept_at}
+        return state
 
 
 def plan_walk(job: Job, run: Run, instance_id: str) -> Walk | None:

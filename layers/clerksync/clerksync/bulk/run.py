@@ -8,9 +8,16 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from clerksync.bulk.changed_rows import (
+    CHANGED_A_LOT,
+    changed_since_checkpoint,
+    look_again,
+    most_looked_at,
+)
 from clerksync.bulk.instance import accept_instance
 from clerksync.bulk.job import (
     Job,
@@ -122,7 +129,10 @@ def _sync_everything(job: Job, run: Run, instance_id: str, record: Record) -> No
                 job.setup.ledger.keep_checkpoint(walk.run, checkpoint)
 
     take(walk_windows(job, walk.run, walk.windows), report, after_batch)
-    judge_and_sweep(job, walk.run, walk.expected, walk.created_before, report)
+    # A walk that left users out is not completed in any case, and they would fail again
+    # and count twice.
+    run = replace(walk.run, snapshot=None) if walk.failed else walk.run
+    judge_and_sweep(job, run, walk.expected, walk.created_before, report)
 
 
 def take(walked: Walked, report: Report, after_batch: Callable[[], None]) -> None:
@@ -152,11 +162,21 @@ def judge_and_sweep(
         short = f"Clerk counts {now} users and listed {listed}. Run again."
         report.fall_short("partial", short)
         return
+    changed = changed_since_checkpoint(job, run)
+    if len(changed) > most_looked_at(listed):
+        report.fall_short("partial", CHANGED_A_LOT)
+        return
+    gone: list[str] = []
+    for counts, unknown in look_again(job, changed):
+        report.add(counts)
+        gone += unknown
     if job.request.mode == "incremental":
         return
     began, written_before = time.monotonic(), report.write_ms
     try:
-        for counts in sweep(job, run, listed=listed, created_before=created_before):
+        for counts in sweep(
+            job, run, listed=listed, created_before=created_before, gone=gone
+        ):
             report.add(counts)
     finally:
         report.sweep_ms = ms_since(began) - (report.write_ms - written_before)

@@ -21,10 +21,10 @@ _BEGIN: LiteralString = """
     )
     INSERT INTO {runs} (mode, dry_run) VALUES (%s, %s) RETURNING run_id, started_at
 """
-# A walk is taken over once: who comes second begins anew, and so does who comes after
-# a completed run, or after another instance had the table. A run that says running
-# for longer than Lambda lets one run was killed. Asked once more, after a lost answer,
-# it gives a run what it has given it before.
+# A walk is resumed once, and within an hour: a run that comes second starts over, and
+# so does one after a completed run, or after a different instance had the table. A run
+# that says running for longer than Lambda lets one run was killed. Asked once more,
+# after a lost response, it gives a run what it has given it before.
 _TAKE_OVER: LiteralString = """
     WITH unfinished AS (
         SELECT r.run_id, r.checkpoint, walk.run_id AS walk_id, walk.started_at
@@ -34,7 +34,9 @@ _TAKE_OVER: LiteralString = """
           AND (r.run_id = %(run_id)s
                OR r.status <> 'running' OR r.started_at < now() - interval '16 minutes')
           AND r.mode = %(mode)s AND r.instance_id = %(instance_id)s
+          AND coalesce(r.finished_at, r.started_at) > now() - interval '1 hour'
           AND walk.started_at > now() - interval '1 day'
+          AND r.checkpoint ? 'snapshot'
           AND NOT EXISTS (
               SELECT FROM {runs} AS c
               WHERE c.started_at > walk.started_at AND NOT c.dry_run
@@ -61,15 +63,21 @@ _FINISH: LiteralString = """
     )
     UPDATE {runs}
     SET status = %(status)s, finished_at = clock_timestamp(), report = %(report)s,
-        checkpoint = %(checkpoint)s, continues = nullif(%(walk_id)s, run_id)
+        checkpoint = {marked} || %(checkpoint)s::jsonb,
+        continues = nullif(%(walk_id)s, run_id)
     WHERE run_id = %(run_id)s AND status = 'running'
 """
+# What the database looked like at the first checkpoint of a walk; later ones repeat it.
+# A run that resumes the walk tells from it which rows have changed since.
+_MARKED: LiteralString = """jsonb_build_object(
+        'snapshot', pg_current_snapshot()::text, 'kept_at', clock_timestamp()
+    )"""
 _FIND: LiteralString = """
     SELECT started_at, CASE WHEN status <> 'running' THEN report END
     FROM {runs} WHERE run_id = %s
 """
 _CHECKPOINT: LiteralString = """
-    UPDATE {runs} SET checkpoint = %s WHERE run_id = %s
+    UPDATE {runs} SET checkpoint = {marked} || %s::jsonb WHERE run_id = %s
 """
 _ACCEPTED_INSTANCE: LiteralString = """
     SELECT instance_id FROM {runs}
@@ -106,6 +114,10 @@ class Run:
     """The run that began the walk: this one, or the one it goes on with."""
     walk_began_at: datetime
     """The database's clock."""
+    snapshot: str | None = None
+    """Of the walk's first checkpoint, if this run resumes a walk. A pg_snapshot."""
+    kept_at: str | None = None
+    """When that was, by the database's clock."""
 
 
 class RunLedger:
@@ -114,6 +126,7 @@ class RunLedger:
         self._tables = {
             "runs": sql.Identifier(schema, "sync_runs"),
             "listed": sql.Identifier(schema, "sync_run_listed"),
+            "marked": sql.SQL(_MARKED),
         }
 
     def begin(self, mode: str, *, dry_run: bool) -> Run:
@@ -123,9 +136,9 @@ class RunLedger:
     def take_over(
         self, run: Run, *, mode: str, instance_id: str
     ) -> tuple[Run, dict[str, Any]] | None:
-        """Go on with a walk that another run left unfinished within the last day.
+        """Resume a walk that another run left unfinished within the last hour.
 
-        Gives the run as one that continues, and the checkpoint it begins with.
+        Returns the run as one that resumes, and the checkpoint that it begins with.
         """
         row = self._execute(
             _TAKE_OVER,
@@ -134,7 +147,14 @@ class RunLedger:
         if row is None:
             return None
         walk_id, began_at, checkpoint = row
-        return replace(run, walk_id=walk_id, walk_began_at=began_at), checkpoint
+        resuming = replace(
+            run,
+            walk_id=walk_id,
+            walk_began_at=began_at,
+            snapshot=checkpoint["snapshot"],
+            kept_at=checkpoint["kept_at"],
+        )
+        return resuming, checkpoint
 
     def keep_checkpoint(self, run: Run, checkpoint: dict[str, Any]) -> None:
         """For the case that this run is killed."""

@@ -11,6 +11,7 @@ from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.windows import Windows
 from clerksync.clerk.user import IDS_LIMIT, Page
+from clerksync.observability import logger
 from clerksync.write.asking import ask_for_all
 from clerksync.write.rows import Prepared, StagedRow
 
@@ -21,6 +22,7 @@ everything that it gave has been written and counted."""
 
 def walk_windows(job: Job, run: Run, windows: Windows) -> Walked:
     """Walk over all users."""
+    job.users.doubt_claims(before=run.walk_began_at)
     workers = job.setup.workers
     batches = fetch_windows(job.clerk, windows, _prepare(job), workers=workers)
     return _written(job, run, batches)
@@ -28,6 +30,7 @@ def walk_windows(job: Job, run: Run, windows: Windows) -> Walked:
 
 def walk_changes(job: Job, run: Run, *, since: int) -> Walked:
     """Walk over the users updated since a time of Clerk's clock (Unix ms)."""
+    job.users.doubt_claims(before=run.walk_began_at)
     pages = updated_pages(job.clerk, since=since)
     return _written(job, run, fetch_pages(job.clerk, pages, _prepare(job)))
 
@@ -79,10 +82,10 @@ def _write(
     if job.request.mode != "cleanup":
         counts.failed += sum(page.unreadable for page in batch)
     counts.write_ms = ms_since(began)
-    unconfirmed = outcome.tombstoned
+    unconfirmed = outcome.tombstoned + outcome.ahead
     try:
         while unconfirmed:
-            counts.add(_confirm(job, unconfirmed[:IDS_LIMIT]))
+            counts.add(_confirm(job, unconfirmed[:IDS_LIMIT], set(outcome.ahead)))
             unconfirmed = unconfirmed[IDS_LIMIT:]
     except CLERK_ERRORS:
         counts.skipped += len(unconfirmed)
@@ -93,14 +96,21 @@ def _write(
     yield counts
 
 
-def _confirm(job: Job, clerk_ids: list[str]) -> Counts:
-    """Listed, and deleted here: only Clerk's response by ID, asked now, counts."""
+def _confirm(job: Job, clerk_ids: list[str], ahead: set[str]) -> Counts:
+    """Listed, and deleted or newer here: only Clerk's response by ID, asked now,
+    counts."""
     confirmed_at = job.users.clock()
     known, unreadable = ask_for_all(job.clerk.users_by_id, clerk_ids)
     outcome = job.users.upsert_many(
         known, confirmed_at=confirmed_at, dry_run=job.request.dry_run
     )
     job.note(outcome)
+    if doubted := sorted(ahead & {user.id for user in known}):
+        logger.warning(
+            "sync_state had newer versions than Clerk's listing; asked Clerk by ID",
+            clerk_ids=doubted,
+            written=outcome.created + outcome.updated,
+        )
     counts = Counts.of(outcome)
     counts.failed += len(unreadable)
     counts.skipped += len(clerk_ids) - len(known) - len(unreadable)

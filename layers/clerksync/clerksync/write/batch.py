@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -54,14 +55,17 @@ class BatchWriter:
         *,
         too_long: Callable[[], TooLong],
         deadline: float = math.inf,
+        doubted_before: datetime | None = None,
     ) -> None:
-        """`flags` are those of the upsert; `deadline` is of time.monotonic()."""
+        """`flags` are those of the upsert; `deadline` is of time.monotonic(); see
+        `UserTable.doubt_claims` for `doubted_before`."""
         self._database = database
         self._path = path
         self._flags = flags
         self._too_long = too_long
         self._deadline = deadline
         self._size = _LARGEST
+        self._doubted_before = doubted_before
         self._log = RefusalLog("user not written")
 
     def write(self, rows: Sequence[StagedRow], *, all_asked: bool = False) -> Outcome:
@@ -175,7 +179,12 @@ class BatchWriter:
     def _call(
         self, function: Function, rows: list[StagedRow], all_asked: bool = False
     ) -> tuple[Any, ...]:
-        arguments = [*self._flags, all_asked, WHILE_OTHERS_WAIT]
+        arguments = [
+            *self._flags,
+            all_asked,
+            WHILE_OTHERS_WAIT,
+            self._doubted_before,
+        ]
         return self._database.run(
             lambda connection: call_staged(
                 connection, self._path, function, rows, arguments

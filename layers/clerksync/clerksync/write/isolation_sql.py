@@ -37,6 +37,7 @@ BEGIN
     tombstoned := '{{}}';
     blocked := '{{}}';
     holders := '{{}}';
+    ahead := '{{}}';
     _losers := '{{}}';
     refused := '[]';
     SELECT array_agg(i.clerk_id ORDER BY i.clerk_id COLLATE "C")
@@ -54,7 +55,7 @@ BEGIN
         BEGIN
             SELECT * INTO STRICT _part FROM {upsert_some}(
                 _ids[_from:_to], _require_email, _manages_tier, _default_tier,
-                _all_asked, _lock_timeout
+                _all_asked, _lock_timeout, _doubted_before
             );
             -- What COMMIT would raise is raised here, where it costs one row.
             SET CONSTRAINTS ALL IMMEDIATE;
@@ -100,6 +101,7 @@ BEGIN
         tombstoned := tombstoned || _part.tombstoned;
         blocked := blocked || _part.blocked;
         holders := holders || _part.holders;
+        ahead := ahead || _part.ahead;
         _losers := _losers || _part._losers;
     END LOOP;
 END

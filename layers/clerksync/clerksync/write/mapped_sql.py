@@ -20,7 +20,14 @@ from clerksync.write.companion_sql import companion_parts
 from clerksync.write.email_rule import EmailRule, email_parts
 from clerksync.write.identifiers import identifiers
 from clerksync.write.unlinked_sql import held_back_parts, may_be_unlinked
-from clerksync.write.upsert_sql import LOCK_FREE, MANAGE_TIER, REFUSE_LOCKED
+from clerksync.write.upsert_sql import (
+    LOCK_FREE,
+    MANAGE_TIER,
+    OR_DOUBTED,
+    REFUSE_LOCKED,
+    UNCHANGED_OR_AHEAD,
+    UNLESS_DOUBTED,
+)
 
 
 def incoming_names(mapping: TableMapping) -> list[str]:
@@ -47,6 +54,9 @@ def rules_of(mapping: TableMapping, *, is_batch: bool) -> dict[str, LiteralStrin
         "locking_variables": _LOCKING_VARIABLES if is_batch else "",
         "due": "_free" if is_batch else "_claimed",
         "is_due": "" if is_batch else _IS_DUE,
+        "unless_doubted": UNLESS_DOUBTED if is_batch else "",
+        "unchanged_or_ahead": UNCHANGED_OR_AHEAD if is_batch else "'unchanged'",
+        "or_doubted": OR_DOUBTED if is_batch else "",
     }
 
 

@@ -33,6 +33,8 @@ class Outcome:
     blocked: list[str] = field(default_factory=list)
     """Not written yet: their email is that of `holders`, who may not be without one."""
     holders: list[str] = field(default_factory=list)
+    ahead: list[str] = field(default_factory=list)
+    """Known here in a newer version that is doubted, and not confirmed by ID since."""
     losers: list[str] = field(default_factory=list)
     """Who is without the email that they have at Clerk, of `email_conflicts`."""
     failed: list[str] = field(default_factory=list)
@@ -54,7 +56,7 @@ class Outcome:
     def of(cls, row: tuple[Any, ...]) -> Self:
         """What a function of the write path has answered."""
         created, updated, unchanged, skipped, email_conflicts, *lists = row
-        tombstoned, blocked, holders, losers = (ids or [] for ids in lists)
+        tombstoned, blocked, holders, ahead, losers = (ids or [] for ids in lists)
         return cls(
             created,
             updated,
@@ -64,6 +66,7 @@ class Outcome:
             tombstoned=tombstoned,
             blocked=blocked,
             holders=holders,
+            ahead=ahead,
             losers=losers,
         )
 

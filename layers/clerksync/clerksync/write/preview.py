@@ -1,6 +1,7 @@
 """A dry run of the upsert, and the users that unmanaged rows hold back. Only reads."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -40,12 +41,14 @@ class Preview:
         *,
         require_email: bool,
         read_rule: ReadRule,
+        doubted_before: datetime | None = None,
     ) -> None:
         self._database = database
         self._mapping = mapping
         self._schema = schema
         self._require_email = require_email
         self._read_rule = read_rule
+        self._doubted_before = doubted_before
         self._has_unmanaged: bool | None = None
 
     @cached_property
@@ -66,6 +69,7 @@ class Preview:
             self._path.staged,
             self._rule,
             require_email=self._require_email,
+            doubted_before=self._doubted_before,
         )
 
     def outcome(self, rows: list[StagedRow]) -> Outcome:
@@ -79,8 +83,8 @@ class Preview:
             return self._without_refused(rows, error)
         outcome = Outcome()
         for clerk_id, verdict, columns, is_held, conflicts in found:
-            if verdict == "tombstoned":
-                outcome.tombstoned.append(clerk_id)
+            if verdict in {"tombstoned", "ahead"}:
+                getattr(outcome, verdict).append(clerk_id)
                 continue
             setattr(outcome, verdict, getattr(outcome, verdict) + 1)
             outcome.email_conflicts += conflicts

@@ -5,6 +5,7 @@ trigger, so a constraint or trigger that would refuse a row is not foreseen.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import LiteralString
 
 from psycopg import sql
@@ -67,7 +68,14 @@ _PREVIEW: LiteralString = """
                CASE
                    WHEN s.deleted_at >= coalesce(i.confirmed_at, s.deleted_at)
                    THEN 'tombstoned'
-                   WHEN s.clerk_updated_at > i.clerk_updated_at THEN 'unchanged'
+                   WHEN s.clerk_updated_at > i.clerk_updated_at
+                        AND (s.synced_at < i.confirmed_at
+                             AND s.synced_at < {doubted_before}) IS NOT TRUE
+                   THEN CASE
+                       WHEN i.confirmed_at IS NULL AND s.synced_at < {doubted_before}
+                       THEN 'ahead'
+                       ELSE 'unchanged'
+                   END
                    WHEN u.{key} IS NOT NULL THEN 'present'
                    WHEN ({may_be_created}) AND NOT i.is_unlinked THEN 'created'
                    ELSE 'skipped'
@@ -113,10 +121,12 @@ def preview_query(
     rule: EmailRule | None,
     *,
     require_email: bool,
+    doubted_before: datetime | None,
 ) -> sql.Composed:
     """Return the query of what would become of each staged user: its ID, created,
-    updated, unchanged, skipped or tombstoned, the columns that would change, whether an
-    unmanaged row holds its email, and how many users would be without their email."""
+    updated, unchanged, skipped, tombstoned or ahead, the columns that would change,
+    whether an unmanaged row holds its email, and how many users would be without their
+    email."""
     if rule and not rule.nulls_distinct:
         mapping = replace(mapping, email_not_null=True)
     names = identifiers(mapping, schema)
@@ -141,6 +151,7 @@ def preview_query(
         taken=taken.format(**names, outranks=outranks, displaced=displaced),
         is_unique=sql.Literal(mapping.email_unique),
         changed=_changed(mapping),
+        doubted_before=sql.SQL("{}::timestamptz").format(sql.Literal(doubted_before)),
         may_be_created=sql.SQL(created).format(
             require_email=sql.Literal(require_email)
         ),

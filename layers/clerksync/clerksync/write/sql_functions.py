@@ -27,7 +27,7 @@ from clerksync.write.upsert_sql import UPSERT
 _RESULT: LiteralString = """
     OUT created bigint, OUT updated bigint, OUT unchanged bigint, OUT skipped bigint,
     OUT email_conflicts bigint, OUT tombstoned text[], OUT blocked text[],
-    OUT holders text[], OUT _losers text[]
+    OUT holders text[], OUT ahead text[], OUT _losers text[]
 """
 _FLAGS: LiteralString = (
     "_require_email boolean, _manages_tier boolean, _default_tier text,"
@@ -40,6 +40,8 @@ _FLAG_TYPES: Final[Sequence[LiteralString]] = (
     "boolean",
     "text",
 )
+_BATCH_FLAGS: LiteralString = _FLAGS + ", _doubted_before timestamptz"
+_BATCH_FLAG_TYPES: Final = (*_FLAG_TYPES, "timestamptz")
 # What now() becomes in a column without a time zone.
 _UTC: LiteralString = " SET timezone = 'UTC'"
 _STAGING: Final = sql.SQL("pg_temp.clerksync_incoming")
@@ -131,9 +133,9 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
     upsert_some = _function(
         schema,
         "clerksync_upsert_some",
-        sql.SQL("_only text[], " + _FLAGS + ", " + _RESULT),
+        sql.SQL("_only text[], " + _BATCH_FLAGS + ", " + _RESULT),
         some,
-        arguments=["text[]", *_FLAG_TYPES],
+        arguments=["text[]", *_BATCH_FLAG_TYPES],
         options=_STAGED,
     )
     isolate = sql.SQL(ISOLATE).format(upsert_some=upsert_some.identifier)
@@ -143,9 +145,9 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
         isolate=_function(
             schema,
             "clerksync_isolate",
-            sql.SQL(_FLAGS + ", " + _RESULT + ", OUT refused jsonb"),
+            sql.SQL(_BATCH_FLAGS + ", " + _RESULT + ", OUT refused jsonb"),
             isolate.as_string(),
-            arguments=_FLAG_TYPES,
+            arguments=_BATCH_FLAG_TYPES,
         ),
         upsert_user=_function(
             schema,
@@ -158,9 +160,9 @@ def build(mapping: TableMapping, schema: str) -> WritePath:
         upsert_staged=_function(
             schema,
             "clerksync_upsert_staged",
-            sql.SQL(_FLAGS + ", " + _RESULT),
+            sql.SQL(_BATCH_FLAGS + ", " + _RESULT),
             staged,
-            arguments=_FLAG_TYPES,
+            arguments=_BATCH_FLAG_TYPES,
             options=_STAGED,
         ),
         delete_users=_function(

@@ -88,16 +88,17 @@ BEGIN
     SELECT array_agg(clerk_id) FILTER (WHERE verdict = 'news'),
            count(*) FILTER (WHERE verdict = 'unchanged'),
            count(*) FILTER (WHERE verdict = 'skipped'),
-           array_agg(clerk_id) FILTER (WHERE verdict = 'tombstoned')
-    INTO _news, unchanged, skipped, tombstoned
+           array_agg(clerk_id) FILTER (WHERE verdict = 'tombstoned'),
+           array_agg(clerk_id) FILTER (WHERE verdict = 'ahead')
+    INTO _news, unchanged, skipped, tombstoned, ahead
     FROM (
         SELECT i.clerk_id,
                CASE
                    WHEN s.deleted_at >= coalesce(i.confirmed_at, s.deleted_at)
                    THEN 'tombstoned'
-                   WHEN s.clerk_updated_at > i.clerk_updated_at
-                   THEN 'unchanged'
-                   WHEN s.clerk_updated_at < i.clerk_updated_at
+                   WHEN s.clerk_updated_at > i.clerk_updated_at{unless_doubted}
+                   THEN {unchanged_or_ahead}
+                   WHEN s.clerk_updated_at <> i.clerk_updated_at
                         OR s.clerk_updated_at IS NULL
                         OR s.deleted_at IS NOT NULL
                    THEN 'news'
@@ -121,7 +122,7 @@ BEGIN
         FROM {incoming} AS i
         LEFT JOIN {sync_state} AS s ON s.clerk_id = i.clerk_id
         LEFT JOIN {users} AS u ON u.{key} = i.clerk_id
-        OFFSET 0  -- or each of the four aggregates would judge anew
+        OFFSET 0  -- or each of the five aggregates would judge anew
     ) AS verdicts;
     IF _news IS NULL THEN
         RETURN;
@@ -145,7 +146,7 @@ BEGIN
             synced_at = clock_timestamp()
         WHERE (s.deleted_at IS NULL OR s.deleted_at < excluded.confirmed_at)
           AND (s.clerk_updated_at IS NULL
-               OR s.clerk_updated_at <= excluded.clerk_updated_at)
+               OR s.clerk_updated_at <= excluded.clerk_updated_at{or_doubted})
         RETURNING s.clerk_id
     )
     SELECT coalesce(array_agg(clerk_id), '{{}}') INTO _claimed FROM claims;
@@ -253,6 +254,20 @@ BEGIN
     END IF;
 END
 """
+
+# Of a batch: a version that was claimed before the run began, and is newer than what
+# Clerk lists, is doubted. If Clerk was asked by ID, after the claim, the claim yields.
+UNLESS_DOUBTED: LiteralString = """
+                        AND (s.synced_at < i.confirmed_at
+                             AND s.synced_at < _doubted_before) IS NOT TRUE"""
+UNCHANGED_OR_AHEAD: LiteralString = """CASE
+                       WHEN i.confirmed_at IS NULL AND s.synced_at < _doubted_before
+                       THEN 'ahead'
+                       ELSE 'unchanged'
+                   END"""
+OR_DOUBTED: LiteralString = """
+               OR (s.synced_at < excluded.confirmed_at
+                   AND s.synced_at < _doubted_before)"""
 
 # Only where a metadata key is configured: otherwise the tier is the application's.
 MANAGE_TIER: LiteralString = """

@@ -92,6 +92,7 @@ class UserTable:
         self._deletion = "soft" if soft_delete else mapping.deletion
         self.lock_timeout = lock_timeout
         self._deadline = math.inf
+        self._doubted_before: datetime | None = None
 
     @classmethod
     def from_settings(
@@ -125,6 +126,15 @@ class UserTable:
         for of_one_run in ("_preview", "_batches"):
             users.__dict__.pop(of_one_run, None)
         return users
+
+    def doubt_claims(self, *, before: datetime) -> None:
+        """Doubt newer versions that were claimed before this, by the database's clock.
+
+        Of those, a batch returns users in `ahead`. It applies what Clerk returned by ID
+        if `confirmed_at` is later than the claim. Only call it on a table `for_run`,
+        before its first batch.
+        """
+        self._doubted_before = before
 
     def clock(self) -> datetime:
         """The database's clock. Read it before asking Clerk about one user by id."""
@@ -287,6 +297,7 @@ class UserTable:
             self._flags,
             too_long=lambda: self._too_long,
             deadline=self._deadline,
+            doubted_before=self._doubted_before,
         )
 
     @property
@@ -304,6 +315,7 @@ class UserTable:
             self.schema,
             require_email=bool(self._flags[0]),
             read_rule=self._read_rule,
+            doubted_before=self._doubted_before,
         )
 
     def _alone(self, work: Work[Result]) -> Result:
