@@ -18,6 +18,7 @@ from clerksync.errors import (
     UnreadableFileError,
 )
 from clerksync.mapping.file import DEFAULT
+from clerksync.observability import describe
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate as apply_migrations
 from clerksync.settings.environment import Settings
@@ -102,6 +103,8 @@ def errors() -> Iterator[None]:
     except LockNotAvailable:
         fail(_LOCKED)
     except psycopg.Error as error:
+        if denied := describe(error).get("denied"):
+            fail(f"Postgres refused: {denied}. Grant it to the role in DATABASE_URL.")
         fail(f"Postgres refused: {type(error).__name__} (SQLSTATE {error.sqlstate}).")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
