@@ -44,3 +44,12 @@ def locked(database_url: str) -> Iterator[None]:
     with psycopg.connect(database_url) as other:
         other.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         yield
+
+
+def belongs_to(connection: psycopg.Connection, instance_id: str) -> None:
+    """Note in the ledger what a first run does, or one that is forced."""
+    connection.execute(
+        "INSERT INTO sync_runs (mode, dry_run, status, instance_id)"
+        " VALUES ('full', false, 'completed', %s)",
+        [instance_id],
+    )

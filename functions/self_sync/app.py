@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel, Field, ValidationError
 
 from clerksync.clerk.retry import INTERACTIVE
-from clerksync.clerk.session_token import SessionVerifier, find_token
+from clerksync.clerk.session_token import SessionVerifier, find_token, key_id
 from clerksync.clerk.user import parse_json
 from clerksync.doors.ensure_user import row_of_synced, sync_user
 from clerksync.doors.http_api import Request, Response, http_door
@@ -55,7 +55,8 @@ def sync(request: Request) -> Response:
     clerk_id = authenticate(request)
     check_body(request.body, clerk_id)
     users = UserTable.from_settings(database, settings, clerk.users_by_id)
-    user, outcome = sync_user(users, clerk, clerk_id)
+    signed_by = key_id(token_of(request))
+    user, outcome = sync_user(users, clerk, clerk_id, signed_by=signed_by)
     logger.info("self-sync", action=outcome.action)
     count(f"SelfSyncs{outcome.action.capitalize()}")
     count("EmailConflicts", outcome.email_conflicts)
@@ -73,7 +74,7 @@ def me(request: Request) -> Response:
 def authenticate(request: Request) -> str:
     issuer = settings.clerk_issuer
     clerk_id = sessions.verify(
-        find_token(request.headers, request.cookies),
+        token_of(request),
         pem=settings.clerk_jwt_key,
         jwks_url=clerk.jwks_url(issuer),
         issuer=issuer,
@@ -81,6 +82,10 @@ def authenticate(request: Request) -> str:
     )
     logger.append_keys(clerk_id=clerk_id)
     return clerk_id
+
+
+def token_of(request: Request) -> str:
+    return find_token(request.headers, request.cookies)
 
 
 def check_body(body: bytes, clerk_id: str) -> None:

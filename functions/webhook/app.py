@@ -59,6 +59,7 @@ def verify(request: Request) -> None:
 def apply(event: WebhookEvent) -> str:
     """What was done; committed when this returns."""
     users = UserTable.from_settings(database, settings, ask_clerk)
+    users = users.for_event_of(event.instance_id)
     if event.user is not None:
         logger.append_keys(clerk_id=event.user.id)
         outcome = users.upsert(event.user)

@@ -6,6 +6,7 @@ from typing import Annotated, Final, NoReturn
 
 import psycopg
 import typer
+from psycopg.errors import LockNotAvailable
 from rich.console import Console
 from rich.markup import escape
 
@@ -17,6 +18,7 @@ from clerksync.errors import (
     UnreadableFileError,
 )
 from clerksync.mapping.file import DEFAULT
+from clerksync.observability import describe
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate as apply_migrations
 from clerksync.settings.environment import Settings
@@ -32,6 +34,10 @@ _NOT_OWN: Final = {
     "stub": "No settings: acting on the stub Clerk and the embedded Postgres.",
     "dev": "Acting on the stub Clerk and the embedded Postgres of clerksync dev.",
 }
+_LOCKED: Final = (
+    "Another transaction has locked the table. What was not written yet is as it was. "
+    "pg_stat_activity shows which transaction: end it, then run the command again."
+)
 
 
 @contextmanager
@@ -94,7 +100,11 @@ def errors() -> Iterator[None]:
         fail("The database schema is not up to date: run clerksync migrate.")
     except (ClerksyncError, OSError) as error:
         fail(str(error))
+    except LockNotAvailable:
+        fail(_LOCKED)
     except psycopg.Error as error:
+        if denied := describe(error).get("denied"):
+            fail(f"Postgres refused: {denied}. Grant it to the role in DATABASE_URL.")
         fail(f"Postgres refused: {type(error).__name__} (SQLSTATE {error.sqlstate}).")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -56,6 +56,13 @@ _LAST_RUN: LiteralString = """
     LIMIT 1
 """
 
+_STILL_WRITTEN: LiteralString = """
+    SELECT coalesce(max(updated_at) > (
+        SELECT max(applied_at) FROM {ledger} WHERE name = ANY (%(names)s)
+    ), false)
+    FROM {users}
+"""
+
 
 def mapping(subject: Subject) -> Verdicts:
     """It can be read; whether the table is like that is another question."""
@@ -100,10 +107,24 @@ def schema(subject: Subject) -> Verdicts:
 def _left_behind(subject: Subject) -> Verdicts:
     table = subject.own_table(DEFAULT.table)
     (is_there,) = subject.row(_IS_THERE, {"table": table})
-    if is_there and table != subject.target:
+    if not is_there or table == subject.target:
+        return
+    own = sql.Identifier(subject.schema, DEFAULT.table)
+    ledger = sql.Identifier(subject.schema, "clerksync_migrations")
+    functions = [f.name for f in build(subject.mapping, subject.schema).functions]
+    query = sql.SQL(_STILL_WRITTEN).format(users=own, ledger=ledger)
+    (still_written,) = subject.row(query, {"names": functions})
+    if still_written:
         yield warning(
-            f"{table} was made for the mapping default, and nobody keeps it up any "
-            "more: DROP it, if nothing needs it."
+            f"{table} was written to after this mapping was installed: a different "
+            f"deployment or the application uses it. If it is a deployment of "
+            "clerksync, set CLERKSYNC_SCHEMA to a schema of its own in one of the two."
+        )
+    else:
+        yield warning(
+            f"{table} was made for the mapping default, and this mapping does not "
+            "write to it. If no other deployment and no part of the application reads "
+            "it, it can be dropped."
         )
 
 

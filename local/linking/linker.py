@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Any, Final, NamedTuple, Self
+from typing import IO, Any, Final, LiteralString, NamedTuple, Self
 
 import psycopg
 
@@ -17,6 +17,7 @@ from clerksync.bulk.request import BulkSyncRequest
 from clerksync.errors import RefusedError
 from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
+from clerksync.write.locks import LOCK_TIMEOUT
 from clerksync.write.refused_row import Refusal, concerns_statement
 from local.linking import match_sql
 from local.linking.verified_emails import linking_client, spool_users
@@ -29,6 +30,8 @@ AMBIGUOUS: Final = frozenset(
 )
 _BATCH: Final = 1_000
 _SHOWN: Final = 20
+# Rows that this transaction has locked are waited for by the application.
+_PATIENCE: LiteralString = "SET LOCAL lock_timeout = '2s'"
 
 
 class Row(NamedTuple):
@@ -173,6 +176,9 @@ class Linker:
         except psycopg.Error as error:
             if concerns_statement(error):
                 raise
+            if error.sqlstate == LOCK_TIMEOUT:
+                # Raises if the table itself is locked: fewer rows would not help.
+                self._job.setup.database.run(lambda c: self._write(c, []))
             if len(rows) == 1:
                 found.failures.append(f"row {rows[0].row_id}: {Refusal.of(error)}")
                 return
@@ -187,6 +193,7 @@ class Linker:
             "emails": [row.email for row in rows],
         }
         with connection.transaction():
+            connection.execute(_PATIENCE)
             connection.execute(match_sql.locking(self._job.users), parameters)
             query = match_sql.linking(self._job.users)
             return len(connection.execute(query, parameters).fetchall())

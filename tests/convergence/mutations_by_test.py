@@ -109,6 +109,30 @@ BY_TEST: Final = (
         why="only where no row may be without an email",
     ),
     Mutant(
+        "an event of any instance is applied",
+        (
+            Edit(
+                f"{LAYER}/write/instance.py",
+                "WHERE coalesce(({accepted}), %s) = %s",
+                "WHERE coalesce(({accepted}), %s) IS NOT NULL OR %s IS NULL",
+            ),
+        ),
+        test="tests/integration/functions/webhook/test_other_instance.py",
+        why="every webhook of the simulation is of the table's instance",
+    ),
+    Mutant(
+        "a session of any instance is stored",
+        (
+            Edit(
+                f"{LAYER}/doors/ensure_user.py",
+                "if not owners <= {signed_by}:",
+                "if False:",
+            ),
+        ),
+        test="tests/integration/functions/self_sync/test_other_instance.py",
+        why="every session of the simulation is of the table's instance",
+    ),
+    Mutant(
         "a swallowed row counts as written",
         (
             Edit(SQL, "IF unchanged <> 0 OR", "IF false OR"),

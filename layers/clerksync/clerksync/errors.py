@@ -80,6 +80,19 @@ class UnknownUserError(NotAuthenticatedError):
     """Clerk, asked by id, does not know the user: a session can outlive its user."""
 
 
+class OtherInstanceTokenError(NotAuthenticatedError):
+    """The table holds the users of a different Clerk instance."""
+
+    def __init__(self, instance: str, owners: list[str]) -> None:
+        super().__init__(
+            "This server and its table belong to different Clerk instances.",
+            why=f"CLERK_SECRET_KEY belongs to instance {instance}, the table to "
+            f"{' or '.join(owners)}: nothing was written. Set the keys of the table's "
+            "instance, or a different DATABASE_URL. To change instances, run bulk sync "
+            "once with force.",
+        )
+
+
 class DeletedUserError(NotAuthenticatedError):
     """The user was deleted while we were asking for it."""
 

@@ -6,8 +6,8 @@ import pytest
 from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.integration.bulk.bulk import Bulk
-from tests.people import shown
-from tests.tables import rows
+from tests.people import a_user, shown
+from tests.tables import emails, rows
 
 
 @pytest.mark.usefixtures("stub")
@@ -50,3 +50,25 @@ def test_an_instance_named_in_the_settings_must_be_the_keys(
     """Also on the very first run."""
     monkeypatch.setenv("CLERKSYNC_INSTANCE_ID", "ins_another")
     assert bulk().status == "refused"
+
+
+def test_an_email_that_a_foreign_user_took_returns_in_the_run_that_deletes_that_user(
+    stub: StubClerk, bulk: Bulk, connection: psycopg.Connection
+) -> None:
+    """Its rightful owner is written again after the sweep."""
+    bulk()
+    owner = min(shown(stub))
+    email = rows(connection)[owner]["email"]
+    foreign = a_user(1, version=10**12, email=email)
+    bulk.users.upsert(foreign)
+    connection.execute(
+        "UPDATE sync_state SET synced_at = now() - interval '1 hour'; "
+        "UPDATE users SET created_at = now() - interval '1 hour'"
+    )
+    assert emails(connection)[owner] is None
+    report = bulk()
+    assert (report.status, report.deleted, report.orphans_found) == ("completed", 1, 1)
+    assert emails(connection)[owner] == email
+    assert foreign.id not in rows(connection)
+    again = bulk()
+    assert (again.updated, again.email_conflicts) == (0, 0)

@@ -19,6 +19,7 @@ from clerksync.errors import (
     MissingEmailError,
     MissingSettingError,
     NotAuthenticatedError,
+    OtherInstanceTokenError,
     UnknownUserError,
 )
 from clerksync.postgres.database import Database, Result, Work
@@ -30,7 +31,7 @@ from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, untouched
 from tests.foreign_responses import FOREIGN
 from tests.people import a_user, user_id
-from tests.tables import rows
+from tests.tables import belongs_to, rows
 
 _IMPATIENT = Patience(retries=0, longest_wait_seconds=0.1, timeout_seconds=120)
 
@@ -229,4 +230,41 @@ def test_a_clerk_that_does_not_answer_is_an_error_of_its_own(
         ensure_user(users, clerk, noor)
     stub.secret_key = "sk_test_another"
     with pytest.raises(ClerkRequestError, match="CLERK_SECRET_KEY"):
+        ensure_user(users, clerk, noor)
+
+
+def test_a_key_of_another_instance_than_the_tables_is_refused(
+    stub: StubClerk,
+    clerk: ClerkApi,
+    users: UserTable,
+    noor: str,
+    connection: psycopg.Connection,
+) -> None:
+    """Nothing is written, and Clerk is not asked for the user."""
+    belongs_to(connection, "ins_other")
+    with untouched(connection), pytest.raises(OtherInstanceTokenError) as refused:
+        ensure_user(users, clerk, noor)
+    assert refused.value.http_status == 401
+    assert "ins_other" in str(refused.value.why)
+    assert not any("users" in request.path for request in stub.request_log)
+
+
+def test_whose_key_it_is_is_asked_once(
+    stub: StubClerk, clerk: ClerkApi, users: UserTable, connection: psycopg.Connection
+) -> None:
+    """For some minutes. Before the first run nobody asks."""
+    belongs_to(connection, stub.instance_id)
+    for number in range(3):
+        user = stub.create_user(email=f"noor{number}@example.com")
+        assert ensure_user(users, clerk, str(user["id"]))
+    asked = [request.path for request in stub.request_log]
+    assert asked.count("/v1/instance") == 1
+
+
+def test_an_instance_named_in_the_settings_must_be_the_keys(
+    clerk: ClerkApi, database: Database, noor: str, connection: psycopg.Connection
+) -> None:
+    """Before the first run, too."""
+    users = UserTable(database, only_instance="ins_other")
+    with untouched(connection), pytest.raises(OtherInstanceTokenError):
         ensure_user(users, clerk, noor)

@@ -26,6 +26,7 @@ class Deletions:
         self._since = unless_synced_since
         self._log = RefusalLog("user not deleted")
         self._locked: list[str] = []
+        self.deleted = 0
 
     def delete(self, orphans: Sequence[str]) -> Counts:
         """Delete users together. If one of them is refused, halve them until it is
@@ -35,6 +36,7 @@ class Deletions:
         users = self._job.users
         try:
             deleted = users.delete(orphans, unless_synced_since=self._since)
+            self.deleted += deleted
             return Counts(deleted=deleted)
         except psycopg.Error as error:
             if locked := locked_ids(error, orphans):

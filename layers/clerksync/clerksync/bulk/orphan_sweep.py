@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
@@ -12,7 +13,7 @@ from clerksync.bulk.deletions import Deletions
 from clerksync.bulk.job import Job
 from clerksync.bulk.report import Counts, ms_since
 from clerksync.bulk.run_ledger import Run
-from clerksync.clerk.user import IDS_LIMIT
+from clerksync.clerk.user import IDS_LIMIT, ClerkUser
 from clerksync.errors import RefusedError
 from clerksync.write.asking import ask_for_all
 from clerksync.write.companions import restore_companions
@@ -55,6 +56,15 @@ _NOTE_UNKNOWN: LiteralString = """
     WHERE s.clerk_id IS NULL AND NOT ({tells_age}) AND u.{key} ~ {clerk_id}
     ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
+"""
+# A user who lost the email to an orphan is claimed again by each run. One who has none
+# at Clerk is not.
+_WITHOUT_EMAIL: LiteralString = """
+    SELECT u.{key}
+    FROM {users} AS u
+    JOIN {sync_state} AS s ON s.clerk_id = u.{key}
+    WHERE u.{email} IS NULL AND {live} AND s.synced_at >= %(started_at)s
+    ORDER BY u.{key}
 """
 # A user without a row is no orphan, but may have been deleted at Clerk. It was skipped,
 # or a backup of one of the tables was restored. The latter shows in the counts, which
@@ -119,6 +129,8 @@ def sweep(
             job.setup.progress("sweep", start + len(batch), len(candidates))
         yield deletions.delete_locked()
         yield from _sweep_gone(job, gone)
+        if deletions.deleted and job.request.mode == "full":
+            yield from _restore_emails(job, run)
     if not job.request.dry_run:
         began = time.monotonic()
         refused = restore_companions(job.setup.database, job.users)
@@ -190,20 +202,44 @@ def _sweep_batch(job: Job, batch: Sequence[str], deletions: Deletions) -> Counts
     known, unreadable = ask_for_all(job.clerk.users_by_id, batch)
     prove_ms = ms_since(began)
     orphans = sorted(set(batch) - {user.id for user in known} - unreadable)
-    dry_run = job.request.dry_run
-    missed = job.users.upsert_many(known, confirmed_at=confirmed_at, dry_run=dry_run)
-    job.note(missed)
-    counts = Counts.of(missed)
-    counts.fetched += len(known) + len(unreadable)
-    counts.failed += len(unreadable)
-    counts.skipped += len(missed.tombstoned)
+    counts = _write_known(job, known, unreadable, confirmed_at)
     counts.orphans_found, counts.prove_ms = len(orphans), prove_ms
+    dry_run = job.request.dry_run
     if dry_run:
         for clerk_id in orphans:
             job.setup.on_change(Change("deleted", clerk_id))
     else:
         counts.add(deletions.delete(orphans))
     return counts
+
+
+def _write_known(
+    job: Job, known: Sequence[ClerkUser], unreadable: set[str], confirmed_at: datetime
+) -> Counts:
+    """Write users that were looked up by ID."""
+    written = job.users.upsert_many(
+        known, confirmed_at=confirmed_at, dry_run=job.request.dry_run
+    )
+    job.note(written)
+    counts = Counts.of(written)
+    counts.fetched += len(known) + len(unreadable)
+    counts.failed += len(unreadable)
+    counts.skipped += len(written.tombstoned)
+    return counts
+
+
+def _restore_emails(job: Job, run: Run) -> Iterator[Counts]:
+    """Write the users again who were written without an email, because an orphan that
+    is deleted by now had it."""
+    query = sql.SQL(_WITHOUT_EMAIL).format(**job.users.names)
+    losers = job.setup.database.run_hashed(
+        lambda connection: [row[0] for row in connection.execute(query, _of_walk(run))]
+    )
+    for start in range(0, len(losers), IDS_LIMIT):
+        confirmed_at = job.users.clock()
+        batch = losers[start : start + IDS_LIMIT]
+        known, unreadable = ask_for_all(job.clerk.users_by_id, batch)
+        yield _write_known(job, known, unreadable, confirmed_at)
 
 
 def _note_unknown(job: Job) -> None:

@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from clerksync.postgres.database import Database
+from clerksync.write.instance import ACCEPTED
 
 _BEGIN: LiteralString = """
     WITH forgotten AS (  -- of runs that were killed, and of walks nobody went on with
@@ -78,12 +79,6 @@ _FIND: LiteralString = """
 """
 _CHECKPOINT: LiteralString = """
     UPDATE {runs} SET checkpoint = {marked} || %s::jsonb WHERE run_id = %s
-"""
-_ACCEPTED_INSTANCE: LiteralString = """
-    SELECT instance_id FROM {runs}
-    WHERE instance_id IS NOT NULL
-    ORDER BY started_at DESC
-    LIMIT 1
 """
 _ACCEPT_INSTANCE: LiteralString = """
     UPDATE {runs} SET instance_id = %s WHERE run_id = %s
@@ -189,7 +184,7 @@ class RunLedger:
 
     def accepted_instance(self) -> str | None:
         """The instance whose users the table holds, as far as the ledger knows."""
-        row = self._execute(_ACCEPTED_INSTANCE)
+        row = self._execute(ACCEPTED)
         return row[0] if row else None
 
     def accept_instance(self, run: Run, instance_id: str) -> None:

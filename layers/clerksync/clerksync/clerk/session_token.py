@@ -140,6 +140,13 @@ def find_token(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str:
     raise _refusal("no token: neither an Authorization header nor a __session cookie")
 
 
+def key_id(token: str) -> str | None:
+    """Return the ID of the key that a verified token is signed with."""
+    import jwt  # noqa: PLC0415 - see above
+
+    return jwt.get_unverified_header(token).get("kid")
+
+
 def _refusal(why: str) -> NotAuthenticatedError:
     return NotAuthenticatedError(_REFUSED, why=why)
 

@@ -33,6 +33,8 @@ class WebhookEvent(NamedTuple):
     """Set for user.deleted. Clerk's schema allows a deletion without an id."""
     occurred_at: int | None = None
     """When Clerk made the event: Unix ms of its clock."""
+    instance_id: str | None = None
+    """The Clerk instance that the event belongs to."""
 
 
 def message_id(headers: Mapping[str, str]) -> str | None:
@@ -109,11 +111,13 @@ def parse_event(
         message = "The event is of another Clerk instance than CLERKSYNC_INSTANCE_ID."
         raise InvalidPayloadError(message)
     data, timestamp = envelope.get("data"), envelope.get("timestamp")
+    instance = envelope.get("instance_id")
     return WebhookEvent(
         event_type,
         user=parse_user(data, user_model) if event_type in _USER_WRITTEN else None,
         deleted_id=_deleted_id(data) if event_type == _USER_DELETED else None,
         occurred_at=_moment(timestamp),
+        instance_id=instance if isinstance(instance, str) else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Bring the database schema up to this code: tables, then the write path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from typing import Final, LiteralString
@@ -28,6 +28,7 @@ from clerksync.write.identifiers import identifiers
 from clerksync.write.sql_functions import functions_for
 
 _SCRIPTS: Final = resources.files("clerksync.schema") / "migrations"
+Begin = Callable[[psycopg.Connection], None]
 TARGET_TABLE: Final = "default.sql"
 """Makes the default target table; for others, the application has made it."""
 
@@ -77,6 +78,7 @@ def migrate(
     default_tier: str = "FREE",
     earlier_schema: str | None = None,
     at_most: float | None = None,
+    begin: Begin | None = None,
 ) -> list[str]:
     """Apply what is missing, all or nothing; returns the names of what was applied.
 
@@ -93,7 +95,7 @@ def migrate(
 
     With `at_most`, in seconds, no statement lasts longer, and the database gives up
     on a client that has fallen silent for as long. A lock is waited for half of it, or
-    20 seconds.
+    20 seconds. `begin` is called first in the transaction, and may say otherwise.
 
     Raises TableMisfitError, or LacksRightError where the role may not do it.
     """
@@ -102,6 +104,8 @@ def migrate(
         with lacking_rights_told(schema), connection.transaction():
             if at_most is not None:
                 connection.execute(_PATIENCE, {"ms": round(at_most * 1000)})
+            if begin is not None:
+                begin(connection)
             connection.execute(LOCK)
             check_not_moved(connection, schema)
             if earlier_schema is not None:

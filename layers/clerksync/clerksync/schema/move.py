@@ -9,7 +9,7 @@ from psycopg import errors, sql
 from clerksync.errors import TablesElsewhereError
 from clerksync.mapping.file import DEFAULT
 from clerksync.postgres.database import Database
-from clerksync.schema.migrate import LOCK, bring_up, lacking_rights_told
+from clerksync.schema.migrate import LOCK, Begin, bring_up, lacking_rights_told
 from clerksync.schema.new_tables import OPEN_ROLES, tables_there
 from clerksync.schema.own_schema import create_schema, is_installed, mark_as_moved
 from clerksync.settings.environment import Settings
@@ -62,24 +62,22 @@ _SAY_SCHEMA: Final = (
     "for it in the schema {then}. Nothing was moved. Add this line under [table] of "
     'the mapping, and run the command again: schema = "{now}"'
 )
-_HELD: Final = (
-    "A transaction holds one of clerksync's tables. Nothing was moved. Wait until no "
-    "run is in progress, or end the transaction, and run the command again."
-)
 _NAME_TAKEN: Final = (
     "The schema {to} has a table or function of the same name as one of clerksync's. "
     "Nothing was moved. Rename it there, or move to a different schema."
 )
 
 
-def move(database: Database, settings: Settings, *, to: str) -> list[str]:
+def move(
+    database: Database, settings: Settings, *, to: str, begin: Begin | None = None
+) -> list[str]:
     """Move the tables of this installation and create the functions again, all or
     nothing; return what was done, or an empty list if the tables are already there.
 
     The application's tables stay. The buckets and tiers of rate limits move if the
     mapping has rate limits. Code that still has the old setting fails from now on, with
-    SchemaOutdatedError. Raises TablesElsewhereError, LacksRightError, and
-    TableMisfitError.
+    SchemaOutdatedError. `begin` is called first in the transaction. Raises
+    TablesElsewhereError, LacksRightError, TableMisfitError, and LockNotAvailable.
     """
     described = settings.described_mapping
     if described == DEFAULT:
@@ -89,6 +87,8 @@ def move(database: Database, settings: Settings, *, to: str) -> list[str]:
     def work(connection: psycopg.Connection) -> list[str]:
         with lacking_rights_told(to), connection.transaction():
             connection.execute(_PATIENCE)
+            if begin is not None:
+                begin(connection)
             connection.execute(LOCK)
             source = _source(connection, settings, to)
             if source is None:
@@ -102,8 +102,6 @@ def move(database: Database, settings: Settings, *, to: str) -> list[str]:
 
     try:
         return database.run(work)
-    except errors.LockNotAvailable as error:
-        raise TablesElsewhereError(_HELD) from error
     except (errors.DuplicateTable, errors.DuplicateFunction) as error:
         raise TablesElsewhereError(_NAME_TAKEN.format(to=to)) from error
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
+from psycopg import sql
 
 from clerksync.clerk.user import ClerkUser
 from clerksync.errors import (
@@ -31,6 +32,7 @@ from clerksync.write.email_reassignment import reassign_emails
 from clerksync.write.email_rule import ReadRule, as_text
 from clerksync.write.find_user import find_user
 from clerksync.write.identifiers import identifiers
+from clerksync.write.instance import ACCEPTED, call_guarded
 from clerksync.write.locks import (
     LOCK_TIMEOUT,
     WHILE_OTHERS_WAIT,
@@ -46,7 +48,7 @@ from clerksync.write.refused_row import (
     obstacle,
 )
 from clerksync.write.rows import Prepared, RowMaker, StagedRow
-from clerksync.write.sql_functions import build
+from clerksync.write.sql_functions import Function, build
 from clerksync.write.staging import one_row
 from clerksync.write.too_long import TOO_LONG, TooLong
 
@@ -68,13 +70,15 @@ class UserTable:
         soft_delete: bool = False,
         read_rule: ReadRule = as_text,
         lock_timeout: float = 1.0,
+        only_instance: str | None = None,
     ) -> None:
         """`ask` is needed where no row may be without an email: the holder of one that
         moves on is then looked up at Clerk, and written first. `default_tier` is
         written as it is. `read_rule` is for dry runs, and for counting who is held
         back; the write path has the rule of the table since it was installed.
         `lock_timeout`, in seconds, is how long a row is waited for that the application
-        has locked, if nobody else waits meanwhile."""
+        has locked, if nobody else waits meanwhile. `only_instance` is the Clerk
+        instance that the owner has named, if any."""
         self._database = database
         self.mapping = mapping
         self.schema = schema
@@ -93,6 +97,8 @@ class UserTable:
         self.lock_timeout = lock_timeout
         self._deadline = math.inf
         self._doubted_before: datetime | None = None
+        self._only_instance = only_instance
+        self._of_instance: str | None = None
 
     @classmethod
     def from_settings(
@@ -113,6 +119,7 @@ class UserTable:
             soft_delete=settings.soft_delete,
             read_rule=read_rule,
             lock_timeout=settings.lock_timeout,
+            only_instance=settings.instance_id,
         )
 
     def for_run(self, ask: Ask, *, deadline: float) -> Self:
@@ -136,12 +143,27 @@ class UserTable:
         """
         self._doubted_before = before
 
+    def for_event_of(self, instance_id: str | None) -> Self:
+        """Return the same table for one event of a Clerk instance: `upsert` and
+        `delete_user` raise InvalidPayloadError if the table belongs to another."""
+        users = copy.copy(self)
+        users._of_instance = instance_id  # noqa: SLF001 - of this very class
+        return users
+
     def clock(self) -> datetime:
         """The database's clock. Read it before asking Clerk about one user by id."""
         now: datetime = self._database.run(
             lambda connection: one_row(connection, "SELECT clock_timestamp()")
         )[0]
         return now
+
+    def clock_and_owners(self) -> tuple[datetime, set[str]]:
+        """Return what `clock` does, and the Clerk instances that the table belongs to,
+        by the settings and by the ledger of runs: none, one, or two that differ."""
+        accepted = sql.SQL(ACCEPTED).format(**self.names)
+        query = sql.SQL("SELECT clock_timestamp(), ({})").format(accepted)
+        now, owner = self._database.run(lambda c: one_row(c, query))
+        return now, {self._only_instance, owner} - {None}
 
     def upsert(
         self, user: ClerkUser, *, confirmed_at: datetime | None = None
@@ -159,7 +181,7 @@ class UserTable:
         try:
             outcome = self._alone(
                 lambda connection: Outcome.of(
-                    one_row(connection, self._sql.upsert_user.call, parameters)
+                    self._call(connection, self._sql.upsert_user, parameters)
                 )
             )
         except UNSTORABLE as error:
@@ -264,8 +286,8 @@ class UserTable:
         parameters = [[clerk_id], None, self._deletion, self._patience]
         try:
             self._alone(
-                lambda connection: one_row(
-                    connection, self._sql.delete_users.call, parameters
+                lambda connection: self._call(
+                    connection, self._sql.delete_users, parameters
                 )
             )
         except psycopg.Error as error:
@@ -277,6 +299,19 @@ class UserTable:
     def find(self, clerk_id: str) -> dict[str, Any] | None:
         """Return the row of a user that is not deleted: mapped columns, as stored."""
         return find_user(self._database, self.mapping, self.schema, clerk_id)
+
+    def _call(
+        self, connection: psycopg.Connection, function: Function, parameters: list[Any]
+    ) -> tuple[Any, ...]:
+        if self._of_instance is None:
+            return one_row(connection, function.call, parameters)
+        return call_guarded(
+            connection,
+            function.call,
+            parameters,
+            schema=self.schema,
+            instance_id=self._of_instance,
+        )
 
     def _reassign_emails(self, rows: Sequence[StagedRow], outcome: Outcome) -> None:
         reassign_emails(

@@ -143,6 +143,23 @@ def test_what_the_server_refuses_is_told_without_its_words(
     )
 
 
+@pytest.mark.alters_schema
+def test_what_the_role_must_not_use_is_named(
+    tmp_path: Path, settings: dict[str, str], connection: psycopg.Connection
+) -> None:
+    """Postgres itself says it, and quotes no data."""
+    role = f"clerksync_test_denied_{connection.info.backend_pid}"
+    connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+    try:
+        url = make_conninfo(settings["DATABASE_URL"], user=role)
+        done = clerksync_here("sync", cwd=tmp_path, **settings | {"DATABASE_URL": url})
+    finally:
+        connection.execute(f"DROP ROLE {role}".encode())
+    assert done.returncode == 1
+    assert "Postgres refused: permission denied for table sync_run" in done.stderr
+    assert "Grant it to the role in DATABASE_URL." in done.stderr
+
+
 @pytest.mark.parametrize("wrong", ["key", "Clerk"])
 def test_a_run_that_clerk_refuses_fails_with_its_reason(
     tmp_path: Path, settings: dict[str, str], stub: StubClerk, wrong: str

@@ -171,3 +171,19 @@ def test_a_table_that_another_mapping_made_is_told(
     assert fine == ("ok", "It is up to date.")
     assert left[0] == "warning"
     assert left[1].startswith('"clerksync"."users" was made for the mapping default')
+
+
+def test_nobody_is_told_to_drop_a_table_that_a_second_deployment_writes(
+    doctor: Doctor, connection: psycopg.Connection
+) -> None:
+    """One with the mapping default, in the same schema."""
+    use("prisma", doctor, connection)
+    mapping = doctor.settings.pop("CLERKSYNC_MAPPING")
+    command(doctor, "migrate")
+    doctor.settings["CLERKSYNC_MAPPING"] = mapping
+    command(doctor, "migrate")
+    connection.execute("INSERT INTO clerksync.users (id) VALUES ('user_1')")
+    _, (level, message) = doctor().of("schema")
+    assert level == "warning"
+    assert "drop" not in message.lower()
+    assert "set CLERKSYNC_SCHEMA to a schema of its own" in message

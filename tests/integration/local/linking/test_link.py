@@ -9,6 +9,7 @@ from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 from local.linking.linker import Linker
 from tests.integration.local.linking.conftest import Application
+from tests.terminal import clerksync_here
 
 pytestmark = pytest.mark.alters_schema
 
@@ -236,3 +237,34 @@ def test_the_key_of_a_different_instance_is_refused(application: Application) ->
     application.insert("noor@example.com")
     application.settings["CLERKSYNC_INSTANCE_ID"] = "ins_other"
     application.run("link", "--yes", code=1)
+
+
+def test_a_row_that_the_application_has_locked_costs_that_row_only(
+    application: Application,
+) -> None:
+    """It is named with the reason, and nobody waits for long."""
+    application.insert("noor@example.com", "mira@example.com")
+    application.sign_up("noor@example.com")
+    mira = application.sign_up("mira@example.com")
+    with application.connection.transaction():
+        lock = "SELECT FROM members WHERE email = 'noor@example.com' FOR UPDATE"
+        application.connection.execute(lock)
+        assert application.json("link", "--yes", code=1)["linked"] == 1
+    assert application.keys() == [None, mira]
+
+
+def test_a_table_that_the_application_has_locked_ends_the_command(
+    application: Application,
+) -> None:
+    """Fewer rows would not help. Without writes, the table can still be read."""
+    application.insert("noor@example.com", "mira@example.com")
+    application.sign_up("noor@example.com")
+    application.sign_up("mira@example.com")
+    with application.connection.transaction():
+        application.connection.execute("LOCK TABLE members IN SHARE MODE")
+        done = clerksync_here(
+            "link", "--yes", cwd=application.folder, **application.settings
+        )
+    assert done.returncode == 1
+    assert "Another transaction has locked the table." in done.stderr
+    assert application.keys() == [None, None]
