@@ -21,8 +21,7 @@ from clerksync.write.rows import Prepared
 
 # Users in a batch. So few that the database soon has work, and so many that planning
 # and committing do not count; no more than memory should hold, and no more than a slow
-# table takes in a few seconds: after each batch, a later run can resume.
-_FIRST: Final = 500
+# table takes in a few seconds.
 _SMALLEST: Final = 5_000
 _LARGEST: Final = 10_000
 _QUICK_SECONDS: Final = 0.25
@@ -182,7 +181,7 @@ def _collected(
     size = 0
     first_error: BaseException | None = None
     give_up_at = clerk.deadline + GRACE_SECONDS
-    most = _FIRST
+    most = _LARGEST
     while workers:
         if size >= most or (size >= _SMALLEST and results.empty()):
             began = time.monotonic()

@@ -13,6 +13,7 @@ from clerksync.bulk.windows import Windows
 from clerksync.clerk.user import IDS_LIMIT, Page
 from clerksync.observability import logger
 from clerksync.write.asking import ask_for_all
+from clerksync.write.batch import SlowBatchError
 from clerksync.write.rows import Prepared, StagedRow
 
 Walked = Generator[Counts, None, None]
@@ -58,7 +59,9 @@ def _write_locked(job: Job, locked: list[StagedRow]) -> Counts:
     """Try again, at the end, to write the rows that the application had locked. Until
     then they count as failed, so that no checkpoint forgets them."""
     began = time.monotonic()
-    counts = Counts.of(job.users.upsert_locked(locked))
+    outcome = job.users.upsert_locked(locked)
+    counts = Counts.of(outcome)
+    counts.skipped += len(outcome.tombstoned) + len(outcome.ahead)
     counts.failed -= len(locked)
     counts.write_ms = ms_since(began)
     return counts
@@ -67,13 +70,26 @@ def _write_locked(job: Job, locked: list[StagedRow]) -> Counts:
 def _write(
     job: Job, run: Run, batch: list[Fetched], locked: list[StagedRow]
 ) -> Iterator[Counts]:
-    began = time.monotonic()
     ids = [clerk_id for page in batch for clerk_id in page.ids]
     job.setup.ledger.record_listed(run, ids)
+    try:
+        yield from _write_pages(job, batch, locked)
+    except SlowBatchError:
+        # Page by page, so that a later run can resume after each.
+        for page in batch:
+            yield from _write_pages(job, [page], locked)
+
+
+def _write_pages(
+    job: Job, batch: list[Fetched], locked: list[StagedRow]
+) -> Iterator[Counts]:
+    began = time.monotonic()
     prepared = Prepared([], [])
     for page in batch:
         prepared.add(page.prepared)
-    outcome = job.users.upsert_prepared(prepared, dry_run=job.request.dry_run)
+    outcome = job.users.upsert_prepared(
+        prepared, dry_run=job.request.dry_run, at_once=len(batch) > 1
+    )
     job.note(outcome)
     counts = Counts.of(outcome)
     counts.fetched += sum(page.size for page in batch)

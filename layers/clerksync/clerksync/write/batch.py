@@ -41,6 +41,10 @@ _GRACE_SECONDS: Final = 1.0
 _TABLE_SECONDS: Final = 60.0
 
 
+class SlowBatchError(Exception):
+    """The table does not take so many rows in a second. None of them was written."""
+
+
 class BatchWriter:
     """Writes the batches of one run, in units of work of a second at most.
 
@@ -68,7 +72,13 @@ class BatchWriter:
         self._doubted_before = doubted_before
         self._log = RefusalLog("user not written")
 
-    def write(self, rows: Sequence[StagedRow], *, all_asked: bool = False) -> Outcome:
+    def write(
+        self,
+        rows: Sequence[StagedRow],
+        *,
+        all_asked: bool = False,
+        at_once: bool = False,
+    ) -> Outcome:
         """Apply rows, one for each user, sorted by ID.
 
         Rows that the table refuses are left out and end in `failed`; rows that another
@@ -76,9 +86,14 @@ class BatchWriter:
         by the email of another are returned and not written, unless `all_asked`.
 
         Raises the error if the statement itself is refused, which a batch of none
-        shows, and OutOfTimeError between two units of work.
+        shows, and OutOfTimeError between two units of work. With `at_once`, raises
+        SlowBatchError if more units would be needed than one.
         """
-        return self._in_units(rows, lambda unit: self._together(unit, all_asked))
+        if at_once and len(rows) > self._size:
+            raise SlowBatchError
+        return self._in_units(
+            rows, lambda unit: self._together(unit, all_asked), at_once=at_once
+        )
 
     def _in_units(
         self,
@@ -86,6 +101,7 @@ class BatchWriter:
         write_unit: Callable[[list[StagedRow]], Outcome],
         *,
         most: int = _LARGEST,
+        at_once: bool = False,
     ) -> Outcome:
         outcome = Outcome()
         left = list(rows)
@@ -102,6 +118,8 @@ class BatchWriter:
                 elif took_too_long(error) and len(unit) > 1:
                     self._wait_for_table(error)
                     self._size = len(unit) // 2
+                    if at_once and isinstance(error, errors.QueryCanceled):
+                        raise SlowBatchError from error
                 else:
                     raise
                 continue

@@ -205,13 +205,16 @@ class UserTable:
         self._name_losers(outcome)
         return outcome
 
-    def upsert_prepared(self, prepared: Prepared, *, dry_run: bool = False) -> Outcome:
+    def upsert_prepared(
+        self, prepared: Prepared, *, dry_run: bool = False, at_once: bool = False
+    ) -> Outcome:
         """Apply users; of several versions of one, the newest.
 
         Users that the table refuses end in `failed`, those whose rows another
         transaction has locked in `locked`, and the others are applied. A dry run finds
         out what would happen and changes nothing. It only reads, so it does not foresee
-        which rows a constraint or trigger would refuse.
+        which rows a constraint or trigger would refuse. With `at_once`, raises
+        SlowBatchError if the table is too slow to take all at once.
         """
         rows = prepared.newest()
         outcome = Outcome(
@@ -223,7 +226,7 @@ class UserTable:
                 return outcome
             # First, so that nothing can fail between the write and its report.
             outcome.held_back += self._preview.held_back(rows)
-            outcome.add(self._batches.write(rows))
+            outcome.add(self._batches.write(rows, at_once=at_once))
             if outcome.blocked:
                 self._reassign_emails(rows, outcome)
             self._name_losers(outcome)

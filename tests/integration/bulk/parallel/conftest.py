@@ -18,7 +18,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("clerk.api", "bulk.listing", "bulk.windows"):
         monkeypatch.setattr(f"clerksync.{module}.PAGE_LIMIT", PAGE)
     monkeypatch.setattr("clerksync.bulk.windows._WORTH_HALVING", 2 * PAGE)
-    for size in ("_FIRST", "_SMALLEST", "_LARGEST"):
+    for size in ("_SMALLEST", "_LARGEST"):
         monkeypatch.setattr(f"clerksync.bulk.fetch.{size}", 5 * PAGE)
     monkeypatch.setattr("clerksync.clerk.retry._BACKOFF_SECONDS", 0.001)
 
