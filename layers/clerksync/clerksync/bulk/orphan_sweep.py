@@ -57,15 +57,6 @@ _NOTE_UNKNOWN: LiteralString = """
     ORDER BY u.{key} COLLATE "C"
     ON CONFLICT DO NOTHING
 """
-# A user who lost the email to an orphan is claimed again by each run. One who has none
-# at Clerk is not.
-_WITHOUT_EMAIL: LiteralString = """
-    SELECT u.{key}
-    FROM {users} AS u
-    JOIN {sync_state} AS s ON s.clerk_id = u.{key}
-    WHERE u.{email} IS NULL AND {live} AND s.synced_at >= %(started_at)s
-    ORDER BY u.{key}
-"""
 # A user without a row is no orphan, but may have been deleted at Clerk. It was skipped,
 # or a backup of one of the tables was restored. The latter shows in the counts, which
 # cost less than comparing the tables.
@@ -106,15 +97,17 @@ def sweep(
     listed: int,
     created_before: int,
     gone: Sequence[str] = (),
+    losers: Sequence[str] = (),
 ) -> Iterator[Counts]:
     """Delete the users that a complete listing lacked and that Clerk does not know.
 
     Only call it after a complete listing, of `listed` users `created_before` a time of
     Clerk's clock (Unix ms). Leaves out users that were created or synced since the walk
     began. Users who were listed, and then `gone` when Clerk was asked for them, are
-    candidates too. Then completes what belongs to the users that stay. Raises
-    RefusedError if more candidates than a run may delete were found: none was deleted.
-    Raises what Clerk raises; what was done before has been counted.
+    candidates too. Then completes what belongs to the users that stay, and writes the
+    `losers` again, whose emails other rows had. Raises RefusedError if more candidates
+    than a run may delete were found: none was deleted. Raises what Clerk raises; what
+    was done before has been counted.
     """
     candidates = _candidates(job, run, created_before)
     candidates = [clerk_id for clerk_id in candidates if clerk_id not in set(gone)]
@@ -130,7 +123,7 @@ def sweep(
         yield deletions.delete_locked()
         yield from _sweep_gone(job, gone)
         if deletions.deleted and job.request.mode == "full":
-            yield from _restore_emails(job, run)
+            yield from _restore_emails(job, sorted(losers))
     if not job.request.dry_run:
         began = time.monotonic()
         refused = restore_companions(job.setup.database, job.users)
@@ -228,18 +221,15 @@ def _write_known(
     return counts
 
 
-def _restore_emails(job: Job, run: Run) -> Iterator[Counts]:
+def _restore_emails(job: Job, losers: Sequence[str]) -> Iterator[Counts]:
     """Write the users again who were written without an email, because an orphan that
-    is deleted by now had it."""
-    query = sql.SQL(_WITHOUT_EMAIL).format(**job.users.names)
-    losers = job.setup.database.run_hashed(
-        lambda connection: [row[0] for row in connection.execute(query, _of_walk(run))]
-    )
+    is deleted by now may have had it. They have been counted before."""
     for start in range(0, len(losers), IDS_LIMIT):
         confirmed_at = job.users.clock()
         batch = losers[start : start + IDS_LIMIT]
-        known, unreadable = ask_for_all(job.clerk.users_by_id, batch)
-        yield _write_known(job, known, unreadable, confirmed_at)
+        known, _ = ask_for_all(job.clerk.users_by_id, batch)
+        outcome = job.users.upsert_many(known, confirmed_at=confirmed_at)
+        yield Counts(email_conflicts=-outcome.updated)
 
 
 def _note_unknown(job: Job) -> None:

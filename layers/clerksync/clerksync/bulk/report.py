@@ -15,6 +15,7 @@ _SEVERITY: Final = ("completed", "partial", "refused", "failed")
 _OBSTACLES_NAMED: Final = 5
 _FAILURES_NAMED: Final = 20
 _REFUSALS_NAMED: Final = 3
+_LOSERS_KEPT: Final = 100
 _RUN_AGAIN: Final = "Run again when that has ended."
 
 
@@ -48,6 +49,8 @@ class Counts:
     """The first users that could not be written: each ID with the reason."""
     refusals: dict[str, int] = field(default_factory=dict)
     """Why users could not be written, each with their number."""
+    losers: set[str] = field(default_factory=set)
+    """The first users that are without their email, because another row has it."""
     obstacles: set[str] = field(default_factory=set)
     """What blocks deletions: tables and constraints."""
 
@@ -65,17 +68,20 @@ class Counts:
             failures=outcome.failures[:_FAILURES_NAMED],
             refusals=dict(Counter(f.partition(": ")[2] for f in outcome.failures)),
             email_conflicts=outcome.email_conflicts,
+            losers=set(outcome.losers[:_LOSERS_KEPT]),
             held_back=outcome.held_back,
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts by name. The obstacles are left to a report's reason."""
+        """Return the counts by name, without what only the run itself needs."""
         json = asdict(self)
-        del json["obstacles"]
+        del json["obstacles"], json["losers"]
         return json
 
     def add(self, other: "Counts") -> None:
         self.obstacles |= other.obstacles
+        if len(self.losers) < _LOSERS_KEPT:
+            self.losers |= other.losers
         self.refusals = dict(Counter(self.refusals) + Counter(other.refusals))
         self.failures += other.failures[: _FAILURES_NAMED - len(self.failures)]
         for counter in fields(Counts):

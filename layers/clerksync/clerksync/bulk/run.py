@@ -175,7 +175,12 @@ def judge_and_sweep(
     began, written_before = time.monotonic(), report.write_ms
     try:
         for counts in sweep(
-            job, run, listed=listed, created_before=created_before, gone=gone
+            job,
+            run,
+            listed=listed,
+            created_before=created_before,
+            gone=gone,
+            losers=list(report.losers),
         ):
             report.add(counts)
     finally:
