@@ -14,6 +14,7 @@ from clerksync.bulk.request import BulkSyncRequest
 from clerksync.bulk.run import BulkSync
 from clerksync.clerk.retry import BULK
 from clerksync.settings.clerk_client import clerk_client
+from clerksync.time_limit import time_limit as limited
 from local.commands.context import (
     ClerkId,
     check_id,
@@ -25,6 +26,9 @@ from local.commands.context import (
 from local.commands.rate_limits import check_tier, set_tier
 from local.dry_run import Changes, show_changes
 from local.progress import show_report, shown_progress
+
+# For a statement that waits, such as for a table that the application has locked.
+_GRACE_SECONDS = 1.5
 
 DryRun = Annotated[bool, typer.Option(help="Show what would change, change nothing.")]
 Force = Annotated[
@@ -133,7 +137,8 @@ def _bulk(
         with shown_progress(err if as_json else out) as progress:
             clerk = clerk_client(settings, BULK)
             sync = BulkSync(settings, opened, clerk, progress, changes.add)
-            report = sync.run(request, deadline=deadline)
+            with limited(deadline + _GRACE_SECONDS - time.monotonic()):
+                report = sync.run(request, deadline=deadline)
         if as_json and request.dry_run:
             for part in changes.json_parts(report.as_json()):
                 print(part, end="")

@@ -1,5 +1,6 @@
 """Delete the users that Clerk does not know."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,7 +9,9 @@ from psycopg import errors
 
 from clerksync.bulk.job import Job
 from clerksync.bulk.report import Counts
-from clerksync.write.locks import locked_ids, until_unlocked
+from clerksync.clerk.api import GRACE_SECONDS
+from clerksync.errors import OutOfTimeError
+from clerksync.write.locks import locked_ids, took_too_long, until_unlocked
 from clerksync.write.refused_row import (
     Refusal,
     RefusalLog,
@@ -33,6 +36,8 @@ class Deletions:
         alone, and count it as blocked; leave the locked ones for the end."""
         if not orphans:
             return Counts()
+        if time.monotonic() > self._job.clerk.deadline + GRACE_SECONDS:
+            raise OutOfTimeError
         users = self._job.users
         try:
             deleted = users.delete(orphans, unless_synced_since=self._since)
@@ -42,7 +47,7 @@ class Deletions:
             if locked := locked_ids(error, orphans):
                 self._locked += sorted(locked)
                 return self.delete([i for i in orphans if i not in locked])
-            if concerns_statement(error):
+            if concerns_statement(error) and not took_too_long(error):
                 raise
             if len(orphans) == 1:
                 users.delete([])  # raises if the statement itself is refused

@@ -16,6 +16,7 @@ from clerksync.write.copy_text import values_of
 from clerksync.write.locks import (
     LOCK_TIMEOUT,
     WHILE_OTHERS_WAIT,
+    is_lock,
     locked_ids,
     took_too_long,
 )
@@ -34,7 +35,11 @@ _ENOUGH_ALIKE: Final = 20
 # Rows in a unit of work, until one takes too long.
 _LARGEST: Final = 12_000
 _ISOLATED: Final = 1_000
-_QUICK_SECONDS: Final = 0.1
+_QUICK_SECONDS: Final = 0.5
+# Sooner than its own limit, a statement is cancelled by an operator.
+_CUT_SECONDS: Final = 0.9
+# So many rows, tried alone one after the other and all locked, speak for the others.
+_LOCKED_IN_A_ROW: Final = 20
 # For what was fetched before the deadline.
 _GRACE_SECONDS: Final = 1.0
 # How long a table is waited for that the application has locked as a whole.
@@ -69,6 +74,7 @@ class BatchWriter:
         self._too_long = too_long
         self._deadline = deadline
         self._size = _LARGEST
+        self._locked_in_a_row = 0
         self._doubted_before = doubted_before
         self._log = RefusalLog("user not written")
 
@@ -115,18 +121,34 @@ class BatchWriter:
                 if locked := locked_ids(error, [row[0] for row in unit]):
                     outcome.locked += [row for row in unit if row[0] in locked]
                     left = [row for row in left if row[0] not in locked]
-                elif took_too_long(error) and len(unit) > 1:
-                    self._wait_for_table(error)
+                    self._locked_in_a_row += len(unit) == 1
+                    if self._locked_in_a_row >= _LOCKED_IN_A_ROW:
+                        outcome.locked += left
+                        break
+                elif len(unit) > 1 and self._needs_fewer(error, began):
                     self._size = len(unit) // 2
                     if at_once and isinstance(error, errors.QueryCanceled):
                         raise SlowBatchError from error
+                elif isinstance(error, errors.QueryCanceled) and len(unit) == 1:
+                    self._call(self._path.upsert_staged, [])
+                    outcome.add(self.refused(unit[0], Refusal.of(error)))
+                    left = left[1:]
                 else:
                     raise
                 continue
             left = left[len(unit) :]
+            self._locked_in_a_row = 0
             if time.monotonic() - began < _QUICK_SECONDS:
-                self._size = min(self._size * 4, _LARGEST)
+                self._size = min(self._size * 2, _LARGEST)
         return outcome
+
+    def _needs_fewer(self, error: psycopg.Error, began: float) -> bool:
+        """Whether fewer rows might do. Waits for a table that is locked as a whole."""
+        if not took_too_long(error):
+            return False
+        self._wait_for_table(error)
+        is_lock_timeout = error.sqlstate == LOCK_TIMEOUT
+        return is_lock_timeout or time.monotonic() - began > _CUT_SECONDS
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline + _GRACE_SECONDS:
@@ -212,6 +234,4 @@ class BatchWriter:
 
 def _is_not_refused(error: psycopg.Error) -> bool:
     """Whether the error says nothing against a row."""
-    return (
-        concerns_statement(error) or took_too_long(error) or bool(locked_ids(error, []))
-    )
+    return concerns_statement(error) or took_too_long(error) or is_lock(error)

@@ -9,7 +9,7 @@ from psycopg import sql
 from clerksync.mapping.table import Companion
 from clerksync.postgres.database import Database
 from clerksync.write.companion_sql import companion_rows
-from clerksync.write.locks import WHILE_OTHERS_WAIT, until_unlocked
+from clerksync.write.locks import ONE_ROW, SEVERAL_ROWS, took_too_long, until_unlocked
 from clerksync.write.refused_row import (
     SWALLOWED,
     Refusal,
@@ -48,7 +48,7 @@ _RESTORE: LiteralString = """
     ON CONFLICT DO NOTHING
 """
 
-_LOCK_TIMEOUT: Final = f"SET LOCAL lock_timeout = '{WHILE_OTHERS_WAIT}'"
+_AT_ONCE: Final = 2_000
 
 # An application's own rows have companions of its own making.
 _OF_CLERK: LiteralString = "u.{key} ~ {clerk_id}"
@@ -92,7 +92,7 @@ def _restore(
 
     def make(ids: Sequence[str]) -> None:
         def work(connection: psycopg.Connection) -> None:
-            connection.execute(_LOCK_TIMEOUT)
+            connection.execute(SEVERAL_ROWS if len(ids) > 1 else ONE_ROW)
             connection.execute(claim, {"ids": ids})
             connection.execute(restore, {"ids": ids})
 
@@ -102,7 +102,9 @@ def _restore(
     refused: dict[str, Refusal] = {}
 
     def attempt(ids: list[str]) -> list[str]:
-        found = dict(_refused(ids, make))
+        found: dict[str, Refusal] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            found |= _refused(ids[start : start + _AT_ONCE], make)
         for clerk_id in ids:
             refused.pop(clerk_id, None)
         refused.update(found)
@@ -122,7 +124,8 @@ def _refused(ids: Sequence[str], make: Make) -> Iterator[tuple[str, Refusal]]:
     try:
         make(ids)
     except psycopg.Error as error:
-        if concerns_statement(error):
+        may_be_a_row = took_too_long(error) and ids
+        if concerns_statement(error) and not may_be_a_row:
             raise
         if len(ids) > 1:
             middle = len(ids) // 2

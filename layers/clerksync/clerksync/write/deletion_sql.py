@@ -39,7 +39,8 @@ BEGIN
         SELECT string_agg(u.{key}, ',')
         INTO _locked
         FROM {users} AS u
-        WHERE u.{key} = ANY (_claimed) AND u.{key} NOT IN (SELECT {key} FROM free);
+        WHERE u.{key} = ANY (_claimed) AND {live}
+          AND u.{key} NOT IN (SELECT {key} FROM free);
         IF _locked IS NOT NULL THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'CS003', MESSAGE = 'rows are locked', DETAIL = _locked;

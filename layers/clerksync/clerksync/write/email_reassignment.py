@@ -79,8 +79,14 @@ def reassign_emails(
         outcome.blocked, outcome.holders = [], []
         outcome.add(write(sorted(together.values())))
         together = {i: row for i, row in together.items() if i in outcome.blocked}
-    if together:
-        outcome.blocked, outcome.holders = [], []
+        if outcome.locked:
+            break
+    outcome.blocked, outcome.holders = [], []
+    if together and outcome.locked:
+        # Who waits for the email of a locked holder is tried again with it.
+        locked = [*outcome.locked, *together.values()]
+        outcome.locked = [*{row[0]: row for row in locked}.values()]
+    elif together:
         outcome.add(write(sorted(together.values()), all_asked=True))
 
 

@@ -3,7 +3,8 @@
 The body of a PL/pgSQL function, with the name of the upsert left open. It tries groups
 of rows, each in a subtransaction, and halves a group that is refused until the row is
 alone. Where 64 rows in a row were refused for one reason, a group that is refused for
-it is not halved any more. All rows are still written in one transaction.
+it is not halved any more, if its last row is refused, too. All rows are still written
+in one transaction.
 """
 
 from typing import LiteralString
@@ -28,6 +29,8 @@ DECLARE
     _why jsonb;
     _last jsonb;
     _alike integer := 0;
+    _is_alike boolean;
+    _asked integer;
 BEGIN
     created := 0;
     updated := 0;
@@ -65,10 +68,9 @@ BEGIN
                 _state = RETURNED_SQLSTATE, _table = TABLE_NAME,
                 _constraint = CONSTRAINT_NAME, _column = COLUMN_NAME,
                 _context = PG_EXCEPTION_CONTEXT;
-            -- Not about a row, unless a trigger raised it; or about one that is locked.
-            IF _state IN ('55P03', 'CS003')
-               OR (left(_state, 2) IN ('08', '53', '57', '58')
-                   OR _state IN ('25006', '40001', '40P01'))
+            -- Not about a row, or about one that is locked, unless a trigger raised it.
+            IF (left(_state, 2) IN ('08', '53', '57', '58')
+                OR _state IN ('25006', '40001', '40P01', '55P03', 'CS003'))
                AND _context
                    !~ '^PL/pgSQL function (?![^ ]*clerksync_)[^\n]* at RAISE(\n|$)'
             THEN
@@ -77,7 +79,13 @@ BEGIN
             _why := jsonb_build_array(
                 _state, nullif(_table, ''), nullif(_constraint, ''), nullif(_column, '')
             );
-            IF _from = _to OR (_why = _last AND _alike >= 64) THEN
+            _is_alike := _why = _last AND _alike >= 64;
+            IF _from < _to AND _is_alike AND _asked IS DISTINCT FROM _from THEN
+                -- Its last row speaks for the group.
+                _froms := _froms || _from || _to;
+                _tos := _tos || (_to - 1) || _to;
+                _asked := _from;
+            ELSIF _from = _to OR _is_alike THEN
                 refused := refused || (
                     SELECT jsonb_agg(jsonb_build_array(id) || _why)
                     FROM unnest(_ids[_from:_to]) AS id

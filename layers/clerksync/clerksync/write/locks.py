@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from clerksync.errors import RowLockedError
+from clerksync.errors import OutOfTimeError, RowLockedError
 from clerksync.time_limit import seconds_left
 
 LOCKED: Final = "CS003"
@@ -18,6 +18,9 @@ _CANCELED: Final = "57014"
 
 WHILE_OTHERS_WAIT: Final = "100ms"
 """As a lock_timeout: how long a batch waits while it has the rows of others locked."""
+ONE_ROW: Final = f"SET LOCAL lock_timeout = '{WHILE_OTHERS_WAIT}'"
+SEVERAL_ROWS: Final = f"SET LOCAL statement_timeout = '1s'; {ONE_ROW}"
+"""Nobody should wait for long until a batch unlocks what it writes."""
 _PAUSE: Final = 0.05
 # On purpose, so about the row that a trigger was looking at, unless our own functions
 # raised it. The innermost comes first.
@@ -31,13 +34,18 @@ Locked = TypeVar("Locked")
 Result = TypeVar("Result")
 
 
+def is_lock(error: psycopg.Error) -> bool:
+    """Whether another transaction has a row, or the table, locked."""
+    return error.sqlstate in {LOCKED, LOCK_TIMEOUT} and not raised_by_trigger(error)
+
+
 def locked_ids(error: psycopg.Error, ids: Sequence[str]) -> set[str]:
     """Return which of the rows handed over are locked, as far as the error shows it."""
+    if not is_lock(error):
+        return set()
     if error.sqlstate == LOCKED:
-        return set((error.diag.message_detail or "").split(","))
-    if error.sqlstate == LOCK_TIMEOUT and len(ids) == 1 and took_too_long(error):
-        return set(ids)
-    return set()
+        return set((error.diag.message_detail or "").split(",")) & set(ids)
+    return set(ids) if len(ids) == 1 else set()
 
 
 def raised_by_trigger(error: psycopg.Error) -> bool:
@@ -79,7 +87,10 @@ def until_unlocked(
     """
     until = time.monotonic() + seconds
     while locked:
-        locked = attempt(locked)
+        try:
+            locked = attempt(locked)
+        except OutOfTimeError:
+            break
         if not locked or time.monotonic() > until:
             break
         time.sleep(_PAUSE)

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors
 
 from clerksync.observability import logger
-from clerksync.write.locks import LOCK_TIMEOUT, LOCKED, raised_by_trigger
+from clerksync.write.locks import LOCKED, is_lock, raised_by_trigger
 from clerksync.write.too_long import TOO_LONG
 
 SWALLOWED: Final = "CS001"
@@ -45,7 +45,7 @@ def concerns_statement(error: psycopg.Error) -> bool:
 
 def obstacle(error: psycopg.Error) -> str:
     """Return what blocks a deletion: table and constraint, or the column."""
-    if error.sqlstate in {LOCKED, LOCK_TIMEOUT}:
+    if is_lock(error):
         return LOCK
     if error.sqlstate == KEPT:
         return _KEPT_BY
@@ -68,13 +68,16 @@ class Refusal(NamedTuple):
     def of(cls, error: psycopg.Error) -> Self:
         diag = error.diag
         return cls(
-            error.sqlstate, diag.table_name, diag.constraint_name, diag.column_name
+            LOCKED if is_lock(error) else error.sqlstate,
+            diag.table_name,
+            diag.constraint_name,
+            diag.column_name,
         )
 
     @property
     def is_locked(self) -> bool:
         """Whether the row was not refused, but locked by another transaction."""
-        return self.sqlstate in {LOCKED, LOCK_TIMEOUT}
+        return self.sqlstate == LOCKED
 
     def __str__(self) -> str:
         if self.is_locked:

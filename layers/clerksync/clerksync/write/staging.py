@@ -6,13 +6,14 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from clerksync.write.locks import ONE_ROW, SEVERAL_ROWS
 from clerksync.write.rows import StagedRow
 from clerksync.write.sql_functions import Function, WritePath
 
 # Large enough that the calls do not count, small enough for a socket's buffer.
 _LINES_AT_ONCE: Final = 500
-# Nobody should wait for long until a batch unlocks what it writes.
-_NOT_FOR_LONG: Final = sql.SQL("SET LOCAL statement_timeout = '1s'; ")
+_ONE_ROW: Final = sql.SQL(f"{ONE_ROW}; ")
+_SEVERAL_ROWS: Final = sql.SQL(f"{SEVERAL_ROWS}; ")
 _NOTHING: Final = sql.SQL("")
 
 
@@ -27,7 +28,10 @@ def call_staged(
     transaction, of a second or so at most if there is more than one row."""
     with connection.transaction():
         stage(
-            connection, path, rows, first=_NOT_FOR_LONG if len(rows) > 1 else _NOTHING
+            connection,
+            path,
+            rows,
+            first=_SEVERAL_ROWS if len(rows) > 1 else _ONE_ROW,
         )
         return one_row(connection, function.call, flags)
 
@@ -37,7 +41,7 @@ def stage(
     path: WritePath,
     rows: Sequence[StagedRow],
     *,
-    first: sql.SQL = _NOTHING,
+    first: sql.Composable = _NOTHING,
 ) -> None:
     """Put rows into the staging table, which goes with the transaction. `first` is sent
     with it, and costs no round trip."""

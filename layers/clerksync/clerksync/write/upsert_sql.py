@@ -304,7 +304,14 @@ REFUSE_LOCKED: LiteralString = """
             FROM {users} AS u
             WHERE u.{key} = ANY (_missed) AND u.{key} <> ALL (_free);
             IF _locked IS NOT NULL THEN
-                RAISE EXCEPTION USING
-                    ERRCODE = 'CS003', MESSAGE = 'rows are locked', DETAIL = _locked;
+                BEGIN  -- or does a policy hide them?
+                    PERFORM FROM {users} AS u
+                    WHERE u.{key} = ANY (_missed) AND u.{key} <> ALL (_free)
+                    FOR NO KEY UPDATE NOWAIT;
+                EXCEPTION WHEN lock_not_available THEN
+                    RAISE EXCEPTION USING
+                        ERRCODE = 'CS003', MESSAGE = 'rows are locked',
+                        DETAIL = _locked;
+                END;
             END IF;
 """

@@ -34,7 +34,8 @@ from clerksync.write.find_user import find_user
 from clerksync.write.identifiers import identifiers
 from clerksync.write.instance import ACCEPTED, call_guarded
 from clerksync.write.locks import (
-    LOCK_TIMEOUT,
+    LOCKED,
+    SEVERAL_ROWS,
     WHILE_OTHERS_WAIT,
     once_unlocked,
     until_unlocked,
@@ -245,7 +246,7 @@ class UserTable:
             return locked
 
         for row in until_unlocked(attempt, rows, seconds=self.lock_timeout):
-            outcome.add(self._batches.refused(row, Refusal(LOCK_TIMEOUT)))
+            outcome.add(self._batches.refused(row, Refusal(LOCKED)))
         self._name_losers(outcome)
         return outcome
 
@@ -274,11 +275,15 @@ class UserTable:
         """
         ids = list(clerk_ids)
         parameters = [ids, unless_synced_since, self._deletion, WHILE_OTHERS_WAIT]
-        return self._database.run(
-            lambda connection: int(
-                one_row(connection, self._sql.delete_users.call, parameters)[0]
-            )
-        )
+
+        def work(connection: psycopg.Connection) -> int:
+            with connection.transaction():
+                if len(ids) > 1:
+                    connection.execute(SEVERAL_ROWS)
+                call = self._sql.delete_users.call
+                return int(one_row(connection, call, parameters)[0])
+
+        return self._database.run(work)
 
     def delete_user(self, clerk_id: str) -> None:
         """Delete one user and leave a tombstone, known here or not.

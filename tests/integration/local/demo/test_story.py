@@ -83,7 +83,7 @@ def test_a_rule_that_is_broken_is_shown_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A write path that forgets deletions: answered `deleted`, and the row is there."""
-    monkeypatch.setattr(UserTable, "delete", lambda *_args, **_kwargs: 0)
+    monkeypatch.setattr(UserTable, "delete_user", lambda *_: None)
     console = Console(file=io.StringIO(), width=100)
     assert run_demo(console) == 1
     assert isinstance(console.file, io.StringIO)
