@@ -4,7 +4,9 @@ import psycopg
 import pytest
 
 from clerksync.errors import RowLockedError
+from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
+from clerksync.schema.migrate import migrate
 from clerksync.write.companions import restore_companions
 from clerksync.write.user_table import UserTable
 from tests.locks import locked
@@ -162,3 +164,80 @@ def test_a_locked_row_of_another_table_costs_only_who_needs_it(
     with locked(database_url, user_id(3), table="totals"):
         outcome = users.upsert_many(people)
     assert (outcome.updated, outcome.failed) == (39, [user_id(3)])
+
+
+@pytest.mark.alters_schema
+def test_a_hot_row_that_everybody_needs_does_not_cost_a_wait_for_each(
+    users: UserTable, database_url: str, connection: psycopg.Connection
+) -> None:
+    """After some rows that are locked one after the other, the others are left out."""
+    connection.execute(
+        "CREATE TABLE totals (id text PRIMARY KEY, n integer);"
+        "INSERT INTO totals VALUES ('all', 0);"
+        "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " UPDATE totals SET n = n + 1; RETURN NEW; END$$;"
+        "CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION t();"
+        # Whatever is tried leaves a trace that no rollback takes back.
+        "CREATE SEQUENCE attempts;"
+        "CREATE FUNCTION a() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " PERFORM nextval('attempts'); RETURN NEW; END$$;"
+        "CREATE TRIGGER a BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION a()"
+    )
+    new = users.rows.prepare(a_user(n) for n in range(300))
+    with locked(database_url, "all", table="totals"):
+        outcome = users.upsert_prepared(new)
+    assert len(outcome.locked) == 300
+    (attempts,) = connection.execute("SELECT last_value FROM attempts").fetchall()[0]
+    assert attempts < 60
+    assert users.upsert_locked(outcome.locked).created == 300
+
+
+@pytest.mark.alters_schema
+def test_an_error_of_a_trigger_is_not_taken_for_a_lock(
+    users: UserTable, connection: psycopg.Connection
+) -> None:
+    """Whatever SQLSTATE it raises, also those that mean a lock to clerksync."""
+    for state in ("55P03", "CS003"):
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$BEGIN IF NEW.id LIKE '%7' THEN RAISE sqlstate '{state}'; END IF;"
+            " RETURN NEW; END$$;"
+            "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON users FOR EACH ROW"
+            " EXECUTE FUNCTION t()".encode()
+        )
+        outcome = users.upsert_many([a_user(n) for n in range(20)])
+        assert outcome.failed == [user_id(7), user_id(17)]
+        assert outcome.failures[0] == f"{user_id(7)}: SQLSTATE {state}"
+        connection.execute("TRUNCATE users, sync_state CASCADE")
+
+
+@pytest.mark.alters_schema
+def test_an_email_that_must_not_be_null_waits_with_its_locked_holder(
+    database: Database, database_url: str, connection: psycopg.Connection
+) -> None:
+    """Nobody is skipped for it, and both are written once the holder is unlocked."""
+    connection.execute(
+        "CREATE TABLE people (id text PRIMARY KEY, email text NOT NULL UNIQUE)"
+    )
+    mapping = parse(
+        '[table]\nname = "people"\nschema = "public"\nkey = "id"\n'
+        'email_not_null = true\n[columns]\nemail = "email"\n',
+        name="people",
+    )
+    migrate(database, mapping=mapping)
+    moved = a_user(1, version=5, email="moved@example.com")
+    people = UserTable(
+        database, mapping=mapping, lock_timeout=0.2, ask=lambda _: [moved]
+    )
+    people.upsert(a_user(1, version=1))
+    new = people.rows.prepare([a_user(2, version=6, email="user1@example.com")])
+    with locked(database_url, user_id(1), table="people"):
+        outcome = people.upsert_prepared(new)
+    assert {row[0] for row in outcome.locked} == {user_id(1), user_id(2)}
+    assert (outcome.skipped, outcome.failed) == (0, [])
+    people.upsert_locked(outcome.locked)
+    found = connection.execute("SELECT id, email FROM people").fetchall()
+    assert dict(found) == {
+        user_id(1): "moved@example.com",
+        user_id(2): "user1@example.com",
+    }

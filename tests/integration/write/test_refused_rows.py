@@ -240,6 +240,44 @@ def test_batches_of_any_size_lose_only_the_row_that_is_bad(
         connection.execute("TRUNCATE members, sync_state")
 
 
+def test_good_rows_after_many_bad_ones_are_written(
+    members: UserTable, connection: psycopg.Connection
+) -> None:
+    """Groups are not given up because the rows before them were refused alike."""
+    connection.execute("ALTER TABLE members ADD CHECK (first <> 'Bad')")
+    bad = {*range(64), 74}
+    people = [a_user(n, first_name="Bad" if n in bad else "Noor") for n in range(192)]
+    outcome = members.upsert_many(people)
+    assert set(outcome.failed) == {user_id(n) for n in bad}
+    assert outcome.created == 192 - 65
+
+
+def test_a_row_that_a_policy_hides_is_not_called_locked(
+    database: Database, connection: psycopg.Connection
+) -> None:
+    """Nobody else has it: the policy swallows the update."""
+    members = table(database)
+    members.upsert_many([a_user(n, version=1) for n in range(3)])
+    connection.execute(
+        "CREATE ROLE hidden_from LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public"
+        " TO hidden_from; ALTER TABLE members ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY seen ON members FOR SELECT USING (true);"
+        "CREATE POLICY most ON members FOR UPDATE"
+        f" USING (clerk <> '{user_id(1)}')".encode()
+    )
+    people = [a_user(n, version=2, first_name="New") for n in range(3)]
+    try:
+        database.run(lambda c: c.execute("SET ROLE hidden_from"))
+        outcome = members.upsert_many(people)
+    finally:
+        database.run(lambda c: c.execute("RESET ROLE"))
+        connection.execute("DROP OWNED BY hidden_from; DROP ROLE hidden_from")
+    assert outcome.failures == [
+        f"{user_id(1)}: a trigger, rule or policy swallowed the row"
+    ]
+    assert outcome.updated == 2
+
+
 def test_a_dry_run_only_reads_and_does_not_foresee_refused_rows(
     members: UserTable, connection: psycopg.Connection
 ) -> None:

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors
 
 from clerksync.observability import logger
-from clerksync.write.locks import LOCKED, is_lock, raised_by_trigger
+from clerksync.write.locks import is_lock, raised_by_trigger
 from clerksync.write.too_long import TOO_LONG
 
 SWALLOWED: Final = "CS001"
@@ -23,6 +23,8 @@ UNSTORABLE: Final = (
     errors.ProgramLimitExceeded,  # an email too long for its index
     errors.StatementTooComplex,  # metadata nested too deep
 )
+IS_LOCKED: Final = "locked"
+"""In place of a SQLSTATE, which a trigger could raise, too."""
 LOCK: Final = "another transaction, which has a row locked"
 _LOGGED_ALIKE: Final = 20
 _KEPT_BY: Final = (
@@ -68,7 +70,7 @@ class Refusal(NamedTuple):
     def of(cls, error: psycopg.Error) -> Self:
         diag = error.diag
         return cls(
-            LOCKED if is_lock(error) else error.sqlstate,
+            IS_LOCKED if is_lock(error) else error.sqlstate,
             diag.table_name,
             diag.constraint_name,
             diag.column_name,
@@ -77,7 +79,7 @@ class Refusal(NamedTuple):
     @property
     def is_locked(self) -> bool:
         """Whether the row was not refused, but locked by another transaction."""
-        return self.sqlstate == LOCKED
+        return self.sqlstate == IS_LOCKED
 
     def __str__(self) -> str:
         if self.is_locked:

@@ -34,7 +34,6 @@ from clerksync.write.find_user import find_user
 from clerksync.write.identifiers import identifiers
 from clerksync.write.instance import ACCEPTED, call_guarded
 from clerksync.write.locks import (
-    LOCKED,
     SEVERAL_ROWS,
     WHILE_OTHERS_WAIT,
     once_unlocked,
@@ -42,6 +41,7 @@ from clerksync.write.locks import (
 )
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import (
+    IS_LOCKED,
     SWALLOWED,
     UNSTORABLE,
     Refusal,
@@ -246,7 +246,7 @@ class UserTable:
             return locked
 
         for row in until_unlocked(attempt, rows, seconds=self.lock_timeout):
-            outcome.add(self._batches.refused(row, Refusal(LOCKED)))
+            outcome.add(self._batches.refused(row, Refusal(IS_LOCKED)))
         self._name_losers(outcome)
         return outcome
 
