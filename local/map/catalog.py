@@ -10,7 +10,7 @@ from psycopg import sql
 from clerksync.clerk.user import CLERK_ID_PATTERN
 from clerksync.mapping.table import Constant
 from clerksync.schema.catalog import FoundColumn, columns_of
-from clerksync.schema.new_row import TEXTS, constant_for
+from clerksync.schema.not_null_values import TEXTS, constant_for
 
 _SAMPLE_ROWS: Final = 1_000
 

@@ -1,6 +1,6 @@
 """Guess which tables have a row for each user."""
 
-from clerksync.schema.new_row import plain
+from clerksync.schema.not_null_values import plain
 from local.map.catalog import MapColumn, OneToOne
 from local.map.draft import CompanionDraft, Draft, Entry
 from local.map.keys import generator_of

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from clerksync.errors import ClerksyncError
 from clerksync.mapping.file import DEFAULT
-from clerksync.schema.new_row import plain
+from clerksync.schema.not_null_values import plain
 from local.map.usual_names import CLERK_ID, EMAIL, SOURCES
 
 # Tables that the role cannot reach are no candidates.

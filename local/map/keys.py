@@ -5,7 +5,7 @@ from typing import Final
 from psycopg import sql
 
 from clerksync.schema.column_fit import ID_LENGTH
-from clerksync.schema.new_row import TEXTS, plain
+from clerksync.schema.not_null_values import TEXTS, plain
 from local.map.catalog import MapColumn, MapTable
 from local.map.draft import Draft
 from local.map.new_column import how_to_add

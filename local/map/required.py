@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from clerksync.schema.new_row import ACTIVE, PASSWORD, TEXTS, plain
+from clerksync.schema.not_null_values import ACTIVE, PASSWORD, TEXTS, plain
 from local.map.catalog import MapColumn
 from local.map.draft import Draft
 from local.map.usual_names import TIMES

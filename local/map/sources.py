@@ -5,7 +5,7 @@ from typing import Final
 from clerksync.mapping.as_toml import DELETED_EMAIL
 from clerksync.mapping.table import Constant
 from clerksync.schema.length_fit import LENGTHS, is_short
-from clerksync.schema.new_row import TEXTS, plain
+from clerksync.schema.not_null_values import TEXTS, plain
 from clerksync.schema.null_fit import ALWAYS
 from local.map.catalog import MapColumn
 from local.map.draft import Draft

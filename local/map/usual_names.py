@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from clerksync.schema.new_row import ACTIVE, TEXTS
+from clerksync.schema.not_null_values import ACTIVE, TEXTS
 
 TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
 BOOLEAN: Final = frozenset({"boolean"})

@@ -9,7 +9,7 @@ import psycopg
 from clerksync.mapping.as_toml import entry, toml, toml_name
 from clerksync.mapping.table import Column, ColumnType
 from clerksync.schema.catalog import FoundColumn
-from clerksync.schema.new_row import ACTIVE, TEXTS, constant_for, plain
+from clerksync.schema.not_null_values import ACTIVE, TEXTS, constant_for, plain
 from clerksync.settings.schemas import PUBLIC
 
 _TYPES: Final[dict[str, ColumnType]] = {

@@ -34,7 +34,7 @@ from clerksync.schema.column_fit import (
 from clerksync.schema.companion_fit import key_problems
 from clerksync.schema.constant_fit import takes
 from clerksync.schema.email_fit import email_problems
-from clerksync.schema.new_row import constant_for
+from clerksync.schema.not_null_values import constant_for
 from clerksync.schema.null_fit import if_unique_too, why_nullable
 from clerksync.write.identifiers import companion_table, identifiers
 
