@@ -284,9 +284,9 @@ BY_TEST: Final = (
         "a walk is resumed however old it is",
         (
             Edit(
-                f"{LAYER}/bulk/run_ledger.py",
-                "> now() - interval '1 hour'",
-                "> now() - interval '1 year'",
+                f"{LAYER}/bulk/plan_or_resume.py",
+                "timedelta(hours=1)",
+                "timedelta(days=365)",
             ),
         ),
         test="tests/integration/bulk/parallel/test_who_goes_on.py",

@@ -1,6 +1,7 @@
 """The line that can be cut: what it does to a statement is what it says."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from clerksync.bulk.run_ledger import RunLedger
 from clerksync.postgres.database import Database
 from tests.convergence.wire import Moment, Wire
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_a_walk_is_taken_over_although_the_answer_is_lost(
     second = ledger.begin("full", dry_run=False)
     ledger.accept_instance(second, "ins_1")
     wire.plan({1: "after"})
-    taken_over = ledger.take_over(second, mode="full", instance_id="ins_1")
+    taken_over = ledger.take_over(second, mode="full", instance_id="ins_1", within=HOUR)
     over_the_wire.close()
     assert wire.cuts == ["after"]
     assert taken_over is not None

@@ -1,12 +1,16 @@
 """The plan of a walk over all users: a new one, or one that the run resumes."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from clerksync.bulk.clocks import end_of_listing
 from clerksync.bulk.job import Job
 from clerksync.bulk.run_ledger import Run
 from clerksync.bulk.windows import Windows
+
+# After that, too much may have changed: a walk starts over.
+_RESUMED_WITHIN: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -60,7 +64,9 @@ def plan_walk(job: Job, run: Run, instance_id: str) -> Walk | None:
 
 def _resumed(job: Job, run: Run, instance_id: str) -> Walk | None:
     ledger = job.setup.ledger
-    taken_over = ledger.take_over(run, mode=job.request.mode, instance_id=instance_id)
+    taken_over = ledger.take_over(
+        run, mode=job.request.mode, instance_id=instance_id, within=_RESUMED_WITHIN
+    )
     if taken_over is None:
         return None
     run, checkpoint = taken_over

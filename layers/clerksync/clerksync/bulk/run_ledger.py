@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -22,7 +22,7 @@ _BEGIN: LiteralString = """
     )
     INSERT INTO {runs} (mode, dry_run) VALUES (%s, %s) RETURNING run_id, started_at
 """
-# A walk is resumed once, and within an hour: a run that comes second starts over, and
+# A walk is resumed once, and soon: a run that comes second starts over, and
 # so does one after a completed run, or after a different instance had the table. A run
 # that says running for longer than Lambda lets one run was killed. Asked once more,
 # after a lost response, it gives a run what it has given it before.
@@ -35,7 +35,7 @@ _TAKE_OVER: LiteralString = """
           AND (r.run_id = %(run_id)s
                OR r.status <> 'running' OR r.started_at < now() - interval '16 minutes')
           AND r.mode = %(mode)s AND r.instance_id = %(instance_id)s
-          AND coalesce(r.finished_at, r.started_at) > now() - interval '1 hour'
+          AND coalesce(r.finished_at, r.started_at) > now() - %(within)s
           AND walk.started_at > now() - interval '1 day'
           AND r.checkpoint ? 'snapshot'
           AND NOT EXISTS (
@@ -129,15 +129,20 @@ class RunLedger:
         return Run(run_id, run_id, started_at)
 
     def take_over(
-        self, run: Run, *, mode: str, instance_id: str
+        self, run: Run, *, mode: str, instance_id: str, within: timedelta
     ) -> tuple[Run, dict[str, Any]] | None:
-        """Resume a walk that another run left unfinished within the last hour.
+        """Resume a walk that another run left unfinished, not longer ago than that.
 
         Returns the run as one that resumes, and the checkpoint that it begins with.
         """
         row = self._execute(
             _TAKE_OVER,
-            {"run_id": run.run_id, "mode": mode, "instance_id": instance_id},
+            {
+                "run_id": run.run_id,
+                "mode": mode,
+                "instance_id": instance_id,
+                "within": within,
+            },
         )
         if row is None:
             return None

@@ -1,4 +1,4 @@
-"""Values that only some mappings write: generated IDs, constants, values of a type that
+"""Values that only some mappings write: constants, values of a type that
 SQL does not name, and what a soft deletion leaves."""
 
 from collections.abc import Mapping
@@ -6,24 +6,8 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from clerksync.mapping.table import Column, Constant, OwnId, TableMapping
+from clerksync.mapping.table import Column, Constant, TableMapping
 
-# Ids of 25 characters, as Prisma's cuid() makes them: by time, then random. And UUIDs
-# of version 7 for a Postgres before 18: the time in the first 48 bits.
-_GENERATED: Final[dict[str, LiteralString]] = {
-    "cuid": """
-        'c' || lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint),
-                    12, '0')
-            || left(replace(gen_random_uuid()::text, '-', ''), 12)
-    """,
-    "uuid4": "gen_random_uuid()",
-    "uuid7": """
-        encode(set_bit(set_bit(overlay(
-            uuid_send(gen_random_uuid()) PLACING substring(
-                int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3
-            ) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
-    """,
-}
 # A text becomes what the column is (an enum, a citext, a domain) without the name of
 # its type, on which a function would then depend: an ORM could not replace the type.
 _OF_TYPE: Final[LiteralString] = (
@@ -91,13 +75,6 @@ def tier_parts(
         new = of_type(mapping.tier, new, users)
     old = stored(mapping.tier, as_text=has_type)
     return {"tier_at_creation": created, "new_tier": new, "old_tier": old}
-
-
-def own_id_of(own_id: OwnId | None) -> list[tuple[sql.Identifier, sql.Composable]]:
-    """Return the column of a generated ID with its value, unless the table fills it."""
-    if own_id is None or own_id.generated == "database":
-        return []
-    return [(sql.Identifier(own_id.column), sql.SQL(_GENERATED[own_id.generated]))]
 
 
 def constants_of(

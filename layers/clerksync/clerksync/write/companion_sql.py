@@ -6,7 +6,8 @@ from typing import LiteralString
 from psycopg import sql
 
 from clerksync.mapping.table import Companion, TableMapping
-from clerksync.write.column_values import constants_of, own_id_of
+from clerksync.write.column_values import constants_of
+from clerksync.write.generated_ids import own_id_of
 from clerksync.write.identifiers import companion_table, identifiers
 
 # Only ours is sure to have a unique key. Who lacks a row is looked up one by one: an

@@ -13,11 +13,11 @@ from clerksync.write.column_values import (
     compared,
     constants_of,
     of_type,
-    own_id_of,
     tier_parts,
 )
 from clerksync.write.companion_sql import companion_parts
 from clerksync.write.email_rule import EmailRule, email_parts
+from clerksync.write.generated_ids import own_id_of
 from clerksync.write.identifiers import identifiers
 from clerksync.write.unlinked_sql import held_back_parts, may_be_unlinked
 from clerksync.write.upsert_sql import (

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -19,6 +20,8 @@ from tests.integration.bulk.parallel.conftest import USERS
 from tests.integration.bulk.parallel.walks import from_page, run_out_of_time
 from tests.people import shown
 from tests.tables import rows
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -222,7 +225,11 @@ def test_a_checkpoint_is_taken_over_once_however_many_want_it(
         ledger = RunLedger(database, "public")
         run = ledger.begin("full", dry_run=False)
         start.wait(60)
-        taken.append(ledger.take_over(run, mode="full", instance_id=stub.instance_id))
+        taken.append(
+            ledger.take_over(
+                run, mode="full", instance_id=stub.instance_id, within=HOUR
+            )
+        )
         database.close()
 
     threads = [threading.Thread(target=take) for _ in range(6)]
@@ -243,7 +250,9 @@ def test_a_run_that_dies_after_taking_over_leaves_the_next_to_begin_anew(
     run_out_of_time(bulk, stub, clock, page=20)
     ledger = RunLedger(bulk.database, "public")
     dead = ledger.begin("full", dry_run=False)
-    assert ledger.take_over(dead, mode="full", instance_id=stub.instance_id)
+    assert ledger.take_over(
+        dead, mode="full", instance_id=stub.instance_id, within=HOUR
+    )
     report = bulk()
     assert (report.status, report.continues) == ("completed", None)
     assert rows(connection).keys() == shown(stub)
