@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.postgres import new_database, postgres_server
 
 # How long an example takes tells of the machine, not of the code.
@@ -87,8 +87,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def users(database: Database) -> UserTable:
-    return UserTable(database)
+def users(database: Database) -> UserBatches:
+    return UserBatches(database)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ OTHERS: Final = (
     _mutant(
         "a dry run commits",
         (
-            f"{LAYER}/write/user_table.py",
+            f"{LAYER}/write/user_batches.py",
             "if dry_run:",
             "if False:",
         ),

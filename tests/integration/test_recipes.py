@@ -17,7 +17,7 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from clerksync.clerk.user import parse_user
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.faults import Fault
 from local.stub_clerk.stub import StubClerk
 from tests.doors import Answer, api_request, ask_this_clerk, sample
@@ -63,7 +63,7 @@ def tables(connection: psycopg.Connection) -> None:
 
 
 def test_every_piece_of_sql_does_what_is_said_of_it(
-    connection: psycopg.Connection, users: UserTable, database_url: str
+    connection: psycopg.Connection, users: UserBatches, database_url: str
 ) -> None:
     """One after the other, as somebody would who reads along."""
     role = f"clerksync_test_app_{os.getpid()}"
@@ -121,7 +121,7 @@ def assert_sees_only_its_own(app: psycopg.Connection) -> None:
 
 @pytest.mark.usefixtures("tables")
 def test_foreign_keys_do_at_a_deletion_what_the_table_says(
-    connection: psycopg.Connection, users: UserTable
+    connection: psycopg.Connection, users: UserBatches
 ) -> None:
     """Gone with the user, or kept and nobody's; one that says neither is refused."""
     users.upsert(parse_user(_PROFILE))

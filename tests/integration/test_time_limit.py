@@ -17,7 +17,7 @@ from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
 from clerksync.time_limit import time_limit
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.doors import forget_settings
 from tests.people import a_user, user_id
 from tests.tables import locked, rows
@@ -68,7 +68,7 @@ def test_a_silent_server_is_given_up_when_the_time_is_over(hosts: str) -> None:
 
 
 def test_a_statement_that_waits_is_given_up_and_cancelled(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """A lock of the application's is no reason to stay, nor to hold locks of ours."""
     with locked(database_url):
@@ -83,7 +83,7 @@ def test_a_statement_that_waits_is_given_up_and_cancelled(
 
 
 def test_a_batch_that_waits_is_given_up_as_well(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """In a transaction, in the middle of its statements."""
     with locked(database_url):

@@ -11,7 +11,7 @@ from clerksync.clerk.retry import Patience
 from clerksync.postgres.database import Database
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.stub import StubClerk
 from tests.people import shown
 
@@ -21,7 +21,7 @@ PATIENT = Patience(retries=5, longest_wait_seconds=2, timeout_seconds=60)
 class Bulk:
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.users = UserTable(database)
+        self.users = UserBatches(database)
 
     def __call__(
         self,

@@ -10,7 +10,7 @@ from psycopg import errors
 
 from clerksync.write.outcome import Outcome
 from clerksync.write.rows import StagedRow
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
 from tests.integration.bulk.bulk import Bulk
@@ -66,16 +66,16 @@ def test_a_row_that_is_unlocked_before_the_end_of_the_run_is_written(
     bulk()
     clerk_id = min(shown(stub))
     stub.update_user(clerk_id, first_name="Renamed")
-    write_locked = UserTable.upsert_locked
+    write_locked = UserBatches.upsert_locked
     with ExitStack() as application:
         application.enter_context(locked(database_url, clerk_id))
 
-        def unlock_first(users: UserTable, left: list[StagedRow]) -> Outcome:
+        def unlock_first(users: UserBatches, left: list[StagedRow]) -> Outcome:
             assert len(left) == 1
             application.close()
             return write_locked(users, left)
 
-        monkeypatch.setattr(UserTable, "upsert_locked", unlock_first)
+        monkeypatch.setattr(UserBatches, "upsert_locked", unlock_first)
         report = bulk()
     assert (report.status, report.updated, report.failed) == ("completed", 1, 0)
     assert rows(connection)[clerk_id]["first_name"] == "Renamed"

@@ -7,7 +7,7 @@ import pytest
 
 from clerksync.clerk.user import parse_user
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.faults import StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk
@@ -16,15 +16,15 @@ from tests.tables import rows
 
 
 @pytest.fixture
-def webhook(database_url: str) -> Iterator[UserTable]:
+def webhook(database_url: str) -> Iterator[UserBatches]:
     """The table as another function sees it, over its own connection."""
     database = Database(lambda: database_url)
-    yield UserTable(database)
+    yield UserBatches(database)
     database.close()
 
 
 def test_who_was_synced_after_the_run_began_is_no_candidate(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserTable
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserBatches
 ) -> None:
     """An old row, unknown to the listing, that a webhook wrote in mid-walk."""
     bulk()
@@ -45,7 +45,7 @@ def test_who_is_synced_while_clerk_is_asked_for_proof_is_spared(
     bulk: Bulk,
     stub: StubClerk,
     connection: psycopg.Connection,
-    webhook: UserTable,
+    webhook: UserBatches,
     mode: str,
 ) -> None:
     """Clerk did not know the user; a webhook, meanwhile, did."""
@@ -67,7 +67,7 @@ def test_a_deletion_while_clerk_is_asked_by_id_stands(
     bulk: Bulk,
     stub: StubClerk,
     connection: psycopg.Connection,
-    webhook: UserTable,
+    webhook: UserBatches,
     mode: str,
 ) -> None:
     """The clock was read before asking: the tombstone is younger than the proof."""
@@ -86,7 +86,7 @@ def test_a_deletion_while_clerk_is_asked_by_id_stands(
 
 
 def test_an_orphan_known_by_id_and_deleted_meanwhile_stays_deleted(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserTable
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserBatches
 ) -> None:
     """The listing lacked it, Clerk's answer by id had it, the webhook came between."""
     bulk()
@@ -106,7 +106,7 @@ def test_an_orphan_known_by_id_and_deleted_meanwhile_stays_deleted(
 
 
 def test_a_newer_webhook_beats_the_page_that_was_read_before(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserTable
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserBatches
 ) -> None:
     """The page is written when the webhook has long been."""
     bulk()

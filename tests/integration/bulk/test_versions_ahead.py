@@ -7,7 +7,7 @@ import pytest
 
 from clerksync.clerk.user import parse_user
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.faults import StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.integration.bulk.bulk import Bulk
@@ -21,10 +21,10 @@ _AHEAD = """
 
 
 @pytest.fixture
-def webhook(database_url: str) -> Iterator[UserTable]:
+def webhook(database_url: str) -> Iterator[UserBatches]:
     """The table as another function sees it, over its own connection."""
     database = Database(lambda: database_url)
-    yield UserTable(database)
+    yield UserBatches(database)
     database.close()
 
 
@@ -85,7 +85,7 @@ def test_a_webhook_that_arrives_while_clerk_is_asked_wins(
     stub: StubClerk,
     connection: psycopg.Connection,
     wrong: list[str],
-    webhook: UserTable,
+    webhook: UserBatches,
 ) -> None:
     """Its version is newer than what Clerk had returned by then."""
     user = stub.get_user(wrong[0])
@@ -103,7 +103,7 @@ def test_a_webhook_that_arrives_while_clerk_is_asked_wins(
 
 
 def test_a_version_that_a_webhook_claims_during_the_run_is_not_doubted(
-    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserTable
+    bulk: Bulk, stub: StubClerk, connection: psycopg.Connection, webhook: UserBatches
 ) -> None:
     """The listing was read before; Clerk is not asked again."""
     bulk()
@@ -123,7 +123,7 @@ def test_a_version_that_a_webhook_claims_during_the_run_is_not_doubted(
 
 
 def test_a_single_look_up_by_id_does_not_outweigh_a_newer_version(
-    stub: StubClerk, wrong: list[str], webhook: UserTable
+    stub: StubClerk, wrong: list[str], webhook: UserBatches
 ) -> None:
     """Self-sync follows a webhook closely, when Clerk's response may be older."""
     user = parse_user(stub.get_user(wrong[0]))

@@ -25,7 +25,7 @@ from clerksync.errors import (
 from clerksync.postgres.database import Database, Result, Work
 from clerksync.settings.clerk_client import clerk_client
 from clerksync.settings.environment import Settings
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.faults import Fault, StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk, untouched
@@ -61,7 +61,7 @@ def noor(stub: StubClerk) -> str:
 def test_a_user_whose_webhook_has_not_come_yet_is_synced_first(
     stub: StubClerk,
     clerk: ClerkApi,
-    users: UserTable,
+    users: UserBatches,
     noor: str,
     connection: psycopg.Connection,
 ) -> None:
@@ -86,13 +86,13 @@ class Counting(Database):
 
 @pytest.mark.usefixtures("environment")
 def test_a_row_that_is_there_is_one_query(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """Clerk is not asked: neither its key nor its address is set."""
     users.upsert(a_user())
     clerk = clerk_client(Settings(), _IMPATIENT)
     with closing(Counting(lambda: database_url)) as counting, untouched(connection):
-        row = ensure_user(UserTable(counting), clerk, user_id(1))
+        row = ensure_user(UserBatches(counting), clerk, user_id(1))
     assert row["email"] == "user1@example.com"
     assert counting.calls == 1
     with pytest.raises(MissingSettingError, match="CLERK_SECRET_KEY"):
@@ -102,7 +102,7 @@ def test_a_row_that_is_there_is_one_query(
 def test_no_transaction_is_open_while_clerk_is_asked(
     stub: StubClerk,
     clerk: ClerkApi,
-    users: UserTable,
+    users: UserBatches,
     noor: str,
     connection: psycopg.Connection,
 ) -> None:
@@ -124,7 +124,7 @@ def test_no_transaction_is_open_while_clerk_is_asked(
 
 
 def test_many_at_once_all_get_the_row(
-    stub: StubClerk, clerk: ClerkApi, database_url: str, users: UserTable, noor: str
+    stub: StubClerk, clerk: ClerkApi, database_url: str, users: UserBatches, noor: str
 ) -> None:
     """Of a page that asks for eight things, and a webhook that comes meanwhile."""
     here = threading.Barrier(9)
@@ -136,7 +136,7 @@ def test_many_at_once_all_get_the_row(
 
     def ask(_: int) -> str:
         with closing(Database(lambda: database_url)) as database:
-            return str(ensure_user(UserTable(database), clerk, noor)["email"])
+            return str(ensure_user(UserBatches(database), clerk, noor)["email"])
 
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(ask, range(8))
@@ -146,7 +146,7 @@ def test_many_at_once_all_get_the_row(
 
 
 def test_a_newer_webhook_that_comes_meanwhile_stands(
-    stub: StubClerk, clerk: ClerkApi, users: UserTable, noor: str, database_url: str
+    stub: StubClerk, clerk: ClerkApi, users: UserBatches, noor: str, database_url: str
 ) -> None:
     """What Clerk answered is older by then, and the row is the newer one."""
     newer = parse_user(stub.get_user(noor))
@@ -154,7 +154,7 @@ def test_a_newer_webhook_that_comes_meanwhile_stands(
 
     def come_first(_: StubRequest) -> None:
         with closing(Database(lambda: database_url)) as database:
-            UserTable(database).upsert(newer)
+            UserBatches(database).upsert(newer)
 
     stub.interfere = come_first
     assert ensure_user(users, clerk, noor)["first_name"] == "Newer"
@@ -164,7 +164,7 @@ def test_a_newer_webhook_that_comes_meanwhile_stands(
 def test_a_user_that_clerk_does_not_know_is_an_error_of_its_own(
     stub: StubClerk,
     clerk: ClerkApi,
-    users: UserTable,
+    users: UserBatches,
     connection: psycopg.Connection,
     unknown: str,
 ) -> None:
@@ -179,7 +179,7 @@ def test_a_user_that_clerk_does_not_know_is_an_error_of_its_own(
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_foreign_response_does_not_make_a_user_unknown(
-    stub: StubClerk, clerk: ClerkApi, users: UserTable, noor: str, name: str
+    stub: StubClerk, clerk: ClerkApi, users: UserBatches, noor: str, name: str
 ) -> None:
     """A proxy's 404 is a failure of the way to Clerk."""
     stub.fail_next(fault=FOREIGN[name], path="/v1/users/")
@@ -192,7 +192,7 @@ def test_a_foreign_response_does_not_make_a_user_unknown(
 def test_a_user_deleted_meanwhile_is_not_revived(
     stub: StubClerk,
     clerk: ClerkApi,
-    users: UserTable,
+    users: UserBatches,
     noor: str,
     database_url: str,
     *,
@@ -202,7 +202,7 @@ def test_a_user_deleted_meanwhile_is_not_revived(
 
     def delete(_: StubRequest) -> None:
         with closing(Database(lambda: database_url)) as database:
-            UserTable(database, soft_delete=soft).delete([noor])
+            UserBatches(database, soft_delete=soft).delete([noor])
 
     stub.interfere = delete
     with pytest.raises(DeletedUserError):
@@ -211,18 +211,18 @@ def test_a_user_deleted_meanwhile_is_not_revived(
 
 
 def test_a_user_without_an_email_is_an_error_while_one_is_required(
-    stub: StubClerk, clerk: ClerkApi, database: Database, users: UserTable
+    stub: StubClerk, clerk: ClerkApi, database: Database, users: UserBatches
 ) -> None:
     """Not with CLERKSYNC_REQUIRE_EMAIL=false: then it has a row."""
     clerk_id = stub.create_user(phone_number="+15555550100")["id"]
     with pytest.raises(MissingEmailError, match="no primary email address"):
         ensure_user(users, clerk, clerk_id)
-    row = ensure_user(UserTable(database, require_email=False), clerk, clerk_id)
+    row = ensure_user(UserBatches(database, require_email=False), clerk, clerk_id)
     assert (row["id"], row["email"]) == (clerk_id, None)
 
 
 def test_a_clerk_that_does_not_answer_is_an_error_of_its_own(
-    stub: StubClerk, clerk: ClerkApi, users: UserTable, noor: str
+    stub: StubClerk, clerk: ClerkApi, users: UserBatches, noor: str
 ) -> None:
     """And one that refuses the key: that would not go away."""
     stub.fail_next(1, path="/v1/users", fault=Fault(status=503))
@@ -236,7 +236,7 @@ def test_a_clerk_that_does_not_answer_is_an_error_of_its_own(
 def test_a_key_of_another_instance_than_the_tables_is_refused(
     stub: StubClerk,
     clerk: ClerkApi,
-    users: UserTable,
+    users: UserBatches,
     noor: str,
     connection: psycopg.Connection,
 ) -> None:
@@ -250,7 +250,7 @@ def test_a_key_of_another_instance_than_the_tables_is_refused(
 
 
 def test_whose_key_it_is_is_asked_once(
-    stub: StubClerk, clerk: ClerkApi, users: UserTable, connection: psycopg.Connection
+    stub: StubClerk, clerk: ClerkApi, users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """For some minutes. Before the first run nobody asks."""
     belongs_to(connection, stub.instance_id)
@@ -265,6 +265,6 @@ def test_an_instance_named_in_the_settings_must_be_the_keys(
     clerk: ClerkApi, database: Database, noor: str, connection: psycopg.Connection
 ) -> None:
     """Before the first run, too."""
-    users = UserTable(database, only_instance="ins_other")
+    users = UserBatches(database, only_instance="ins_other")
     with untouched(connection), pytest.raises(OtherInstanceTokenError):
         ensure_user(users, clerk, noor)

@@ -14,7 +14,7 @@ from clerksync.clerk.session_token import SessionVerifier
 from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from functions.bulk_sync import app as bulk_sync
 from functions.self_sync import app as self_sync
 from functions.webhook import app as webhook
@@ -44,12 +44,12 @@ def table_of(database: Database, connection: psycopg.Connection) -> Make:
         mapped: str = "",
         mail: str = '"email"',
         **more: Any,
-    ) -> UserTable:
+    ) -> UserBatches:
         connection.execute(f"CREATE TABLE people ({columns})".encode())
         mapping = mapping_of_people(table=table, mapped=mapped, mail=mail)
         default_tier = more.get("default_tier", "FREE")
         migrate(database, schema="ours", mapping=mapping, default_tier=default_tier)
-        return UserTable(database, mapping=mapping, schema="ours", **more)
+        return UserBatches(database, mapping=mapping, schema="ours", **more)
 
     return make
 

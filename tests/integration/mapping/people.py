@@ -7,9 +7,9 @@ import psycopg
 
 from clerksync.mapping.file import parse
 from clerksync.mapping.table import TableMapping
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 
-Make = Callable[..., UserTable]
+Make = Callable[..., UserBatches]
 
 
 def mapping_of_people(

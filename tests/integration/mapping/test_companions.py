@@ -17,7 +17,7 @@ from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write.companions import restore_companions
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 
 pytestmark = pytest.mark.alters_schema
@@ -65,10 +65,10 @@ def tables(connection: psycopg.Connection) -> None:
     connection.execute(TABLES.encode())
 
 
-def migrated(database: Database, mapping: str = MAPPING) -> UserTable:
+def migrated(database: Database, mapping: str = MAPPING) -> UserBatches:
     parsed = parse(mapping, name="mine")
     migrate(database, mapping=parsed)
-    return UserTable(database, mapping=parsed)
+    return UserBatches(database, mapping=parsed)
 
 
 def credits_of(connection: psycopg.Connection) -> dict[str, tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import pytest
 from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import user_id, user_json
 from tests.tables import rows
 from tests.unit.mapping.test_manual import EXAMPLES
@@ -50,7 +50,7 @@ def test_users_of_django_are_synced_by_the_mapping_of_the_manual(
     connection.execute(TABLE.encode())
     mapping = parse(text, name="django")
     migrate(database, schema="clerksync", mapping=mapping)
-    users = UserTable(database, mapping=mapping, schema="clerksync")
+    users = UserBatches(database, mapping=mapping, schema="clerksync")
     several = [
         user_json(1, first_name="X" * 200, last_name=None),
         user_json(2, banned=True),

@@ -9,7 +9,7 @@ import pytest
 from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.schema.members import Application
 from tests.people import a_user, user_id
 
@@ -26,12 +26,12 @@ def application(
 
 
 @pytest.fixture
-def installed_before(application: Application, database: Database) -> UserTable:
+def installed_before(application: Application, database: Database) -> UserBatches:
     """An earlier version has made everything in public: a user, and a tombstone."""
     application.describe(rate_limits=True)
     mapping = load(str(application.mapping))
     migrate(database, schema="public", mapping=mapping)
-    users = UserTable(database, schema="public", mapping=mapping)
+    users = UserBatches(database, schema="public", mapping=mapping)
     for number in (1, 2):
         users.upsert(a_user(number))
     users.delete([user_id(2)])

@@ -16,7 +16,7 @@ from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write import rate_limits
 from clerksync.write.sql_functions import build
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 from tests.tables import rows
 
@@ -93,12 +93,12 @@ def test_an_empty_database_gets_all_that_sync_needs(
     assert set(applied[4:]) == FUNCTIONS
     assert tables(empty) == TABLES
     assert functions(empty) == FUNCTIONS
-    assert UserTable(database).upsert(a_user()).action == "created"
+    assert UserBatches(database).upsert(a_user()).action == "created"
     assert rows(empty, "rate_limits").keys() == {user_id(1)}
 
 
 def test_a_second_time_applies_nothing_and_keeps_what_is_there(
-    database: Database, users: UserTable, connection: psycopg.Connection
+    database: Database, users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """So that every deployment may run it."""
     users.upsert(a_user())
@@ -191,7 +191,7 @@ def test_a_table_that_is_there_is_adopted(
     """Its rows, its other columns, what refers to it and its defaults stay."""
     empty.execute(EXISTING.format(known=user_id(1)).encode())
     migrate(database)
-    users = UserTable(database)
+    users = UserBatches(database)
     assert users.upsert(a_user(1)).action == "updated"
     assert users.upsert(a_user(2)).action == "created"
     table = rows(empty)
@@ -213,11 +213,11 @@ def test_another_schema_holds_everything(
     assert tables(empty, schema) == TABLES
     assert tables(empty) == set()
     assert functions(empty) == set()
-    users = UserTable(database, schema=schema)
+    users = UserBatches(database, schema=schema)
     assert users.upsert(a_user()).action == "created"
     assert users.delete([user_id(1)]) == 1
     assert len(migrate(database)) == ALL
-    assert UserTable(database).upsert(a_user()).action == "created"
+    assert UserBatches(database).upsert(a_user()).action == "created"
 
 
 def test_the_search_path_of_the_connection_stays(
@@ -234,7 +234,7 @@ def test_the_search_path_of_the_connection_stays(
 
 
 def test_a_changed_mapping_gets_functions_beside_those_of_running_code(
-    database: Database, users: UserTable, connection: psycopg.Connection
+    database: Database, users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """While a deployment is under way, old and new code call each their own."""
     mapping = replace(DEFAULT, columns=DEFAULT.columns[:3])
@@ -243,7 +243,7 @@ def test_a_changed_mapping_gets_functions_beside_those_of_running_code(
     assert not FUNCTIONS & set(applied)
     assert functions(connection) == FUNCTIONS | set(applied)
     assert users.upsert(a_user(1)).action == "created"
-    newer = UserTable(database, mapping=mapping)
+    newer = UserBatches(database, mapping=mapping)
     assert newer.upsert(a_user(2)).action == "created"
     assert migrate(database, mapping=mapping) == []
     table = rows(connection)

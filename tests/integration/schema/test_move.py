@@ -6,7 +6,7 @@ import pytest
 from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.settings.schemas import placed
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.schema.members import (
     OF_RATE_LIMITS,
     OWN,
@@ -39,7 +39,7 @@ def test_a_move_takes_all_that_is_known_along(
     assert application.migrate().stdout == "The schema is up to date.\n"
 
     mapping = placed(load(str(application.mapping)), "clerksync")
-    users = UserTable(database, schema="clerksync", mapping=mapping)
+    users = UserBatches(database, schema="clerksync", mapping=mapping)
     assert users.upsert(a_user(2)).action == "skipped"
     assert users.upsert(a_user(3)).action == "created"
 

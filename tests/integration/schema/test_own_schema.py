@@ -7,7 +7,7 @@ from clerksync.errors import SchemaOutdatedError
 from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.settings.schemas import placed
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.functions.migrate.stack import a_stack
 from tests.integration.schema.members import (
     OF_RATE_LIMITS,
@@ -56,7 +56,7 @@ def test_code_that_starts_before_the_migration_writes_nothing(
 ) -> None:
     """It does not take the missing tables for empty ones: Clerk retries its webhook."""
     mapping = placed(load(str(application.mapping)), "clerksync")
-    users = UserTable(database, schema="clerksync", mapping=mapping)
+    users = UserBatches(database, schema="clerksync", mapping=mapping)
     with pytest.raises(SchemaOutdatedError):
         users.upsert(a_user(2))
     query = "SELECT clerk_id FROM members"

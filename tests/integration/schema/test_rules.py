@@ -6,7 +6,7 @@ import pytest
 from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.schema.people import MAPPING, make_tables, refusal
 from tests.people import a_user
 
@@ -61,7 +61,7 @@ def test_a_rule_that_no_write_meets_is_no_misfit(
     """Companions get no UPDATE, and a disabled rule does nothing."""
     connection.execute(statement.encode())
     assert migrate(database, schema="ours", mapping=parse(MAPPING, name="mine"))
-    table = UserTable(database, schema="ours", mapping=parse(MAPPING, name="mine"))
+    table = UserBatches(database, schema="ours", mapping=parse(MAPPING, name="mine"))
     assert table.upsert_many([a_user(1), a_user(2)]).created == 2
     moved = [a_user(n, version=9, first_name="New") for n in (1, 2)]
     assert table.upsert_many(moved).updated == 2

@@ -6,13 +6,13 @@ import psycopg
 import pytest
 
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 from tests.tables import footprint, rows
 
 
 def test_a_batch_without_change_writes_and_locks_no_row(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Not in users, rate_limits or sync_state."""
     batch = [a_user(number) for number in range(500)]
@@ -23,7 +23,7 @@ def test_a_batch_without_change_writes_and_locks_no_row(
 
 
 def test_a_batch_writes_just_what_changed(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """The others' rows stay where they are."""
     users.upsert_many([a_user(number) for number in range(100)])
@@ -35,7 +35,7 @@ def test_a_batch_writes_just_what_changed(
 
 
 def test_of_two_versions_in_a_batch_the_newer_counts(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """A listing that shows a user twice costs nothing; each is counted once."""
     outcome = users.upsert_many(
@@ -47,7 +47,7 @@ def test_of_two_versions_in_a_batch_the_newer_counts(
 
 @pytest.mark.alters_schema
 def test_one_bad_row_does_not_cost_the_batch(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """A constraint of the application's own fails just the users that break it."""
     connection.execute("ALTER TABLE users ADD CHECK (first_name <> 'Forbidden')")
@@ -60,7 +60,7 @@ def test_one_bad_row_does_not_cost_the_batch(
     assert len(rows(connection, "sync_state")) == 48
 
 
-def test_metadata_that_json_cannot_hold_fails_its_user_only(users: UserTable) -> None:
+def test_metadata_that_json_cannot_hold_fails_its_user_only(users: UserBatches) -> None:
     """1e999 is legal JSON and no number."""
     odd = a_user(1, public_metadata={"n": float("inf")})
     outcome = users.upsert_many([odd, a_user(2)])
@@ -68,7 +68,7 @@ def test_metadata_that_json_cannot_hold_fails_its_user_only(users: UserTable) ->
 
 
 def test_metadata_of_any_kind_is_stored_as_it_is(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Words that look like no number, numbers of any size, other scripts, depth."""
     deep: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def test_metadata_of_any_kind_is_stored_as_it_is(
 
 
 def test_a_dry_run_tells_and_changes_nothing(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """The counts are those of the real run that follows."""
     users.upsert_many([a_user(1)])
@@ -102,15 +102,15 @@ def test_a_dry_run_tells_and_changes_nothing(
     assert dry == users.upsert_many(batch)
 
 
-def test_an_empty_batch_is_nothing(users: UserTable) -> None:
+def test_an_empty_batch_is_nothing(users: UserBatches) -> None:
     """No connection is needed for it."""
-    assert UserTable(Database(lambda: "nowhere")).upsert_many([]) == (
+    assert UserBatches(Database(lambda: "nowhere")).upsert_many([]) == (
         users.upsert_many([])
     )
 
 
 def test_a_deletion_counts_the_rows_that_were_there(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Every id gets its tombstone, known or not, named twice or not."""
     users.upsert_many([a_user(1), a_user(2)])

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from clerksync.clerk.user import ClerkUser
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 from tests.tables import emails, footprint
 
@@ -34,7 +34,7 @@ def history(rng: random.Random) -> tuple[list[ClerkUser], Emails]:
 @pytest.mark.parametrize("size", [1, 2, 5, 24])
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_any_order_of_arrival_ends_with_what_clerk_shows(
-    users: UserTable,
+    users: UserBatches,
     connection: psycopg.Connection,
     seed: int,
     size: int,
@@ -63,7 +63,7 @@ def test_any_order_of_arrival_ends_with_what_clerk_shows(
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_a_cycle_of_three_resolves_in_any_order(
-    users: UserTable, connection: psycopg.Connection, order: tuple[int, ...]
+    users: UserBatches, connection: psycopg.Connection, order: tuple[int, ...]
 ) -> None:
     """Each takes the address of the next, one by one, the losers in between NULL."""
     users.upsert_many([a_user(number) for number in range(3)])
@@ -76,7 +76,7 @@ def test_a_cycle_of_three_resolves_in_any_order(
 
 
 def test_a_cycle_within_a_batch_resolves_without_conflict(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """All three moved on: nobody is left without an address."""
     users.upsert_many([a_user(number) for number in range(3)])
@@ -93,7 +93,7 @@ def test_a_cycle_within_a_batch_resolves_without_conflict(
 
 
 def test_a_release_within_a_batch_is_no_conflict(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """One gives the address up for none, the other takes it."""
     users.upsert_many([a_user(1), a_user(2)])
@@ -108,7 +108,7 @@ def test_a_release_within_a_batch_is_no_conflict(
 
 
 def test_the_older_holder_gives_way(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Its row stays, its email is NULL until its own news arrives."""
     users.upsert(a_user(1, version=1))
@@ -118,7 +118,7 @@ def test_the_older_holder_gives_way(
 
 
 def test_an_older_claim_that_arrives_late_is_written_without_the_email(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """The name still comes from Clerk's email, though the column went to another."""
     users.upsert(a_user(2, version=2, email="user1@example.com"))
@@ -132,7 +132,7 @@ def test_an_older_claim_that_arrives_late_is_written_without_the_email(
 
 
 def test_who_loses_an_old_email_to_a_late_claim_counts_as_updated(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """The claim is too old to be granted; the address before it is given up all the
     same, and a row that has changed is not told as unchanged."""
@@ -143,7 +143,7 @@ def test_who_loses_an_old_email_to_a_late_claim_counts_as_updated(
 
 
 def test_who_loses_the_email_within_a_batch_counts_as_updated(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """One still says that it has the address, another says it later."""
     users.upsert(a_user(1))
@@ -155,7 +155,7 @@ def test_who_loses_the_email_within_a_batch_counts_as_updated(
 
 
 def test_two_new_users_with_one_email_in_a_batch(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """The listing caught both sides of a move: the newer version has the address."""
     outcome = users.upsert_many(
@@ -174,7 +174,7 @@ def test_two_new_users_with_one_email_in_a_batch(
 
 
 def test_an_address_moves_from_a_deleted_user_to_a_new_one(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Before the deletion is known, and after."""
     users.upsert(a_user(1))
@@ -186,7 +186,7 @@ def test_an_address_moves_from_a_deleted_user_to_a_new_one(
 
 
 def test_a_row_of_the_application_keeps_its_email(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Its key is not a Clerk id: sync neither deletes it nor takes from it."""
     connection.execute(
@@ -200,7 +200,7 @@ def test_a_row_of_the_application_keeps_its_email(
 
 
 def test_a_row_that_was_never_synced_gives_way(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Nothing is known of the age of its claim, so it is the oldest."""
     connection.execute(

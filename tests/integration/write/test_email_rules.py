@@ -9,7 +9,7 @@ from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.email_fit import email_rule
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.debian_postgres import debian_postgres, unless_installed
 from tests.people import a_user, user_id
 from tests.postgres import new_database
@@ -89,7 +89,7 @@ def members(
     connection: psycopg.Connection,
     rule: tuple[str, str],
     more: str = "",
-) -> UserTable:
+) -> UserBatches:
     column, index = rule
     if "citext" in column:
         # In a schema that is on nobody's search path.
@@ -101,7 +101,7 @@ def members(
     )
     mapping = parse(MAPPING.format(more=more), name="members")
     migrate(database, mapping=mapping)
-    return UserTable(database, mapping=mapping)
+    return UserBatches(database, mapping=mapping)
 
 
 def emails(connection: psycopg.Connection) -> dict[str, str | None]:
@@ -111,12 +111,12 @@ def emails(connection: psycopg.Connection) -> dict[str, str | None]:
 @pytest.fixture(params=IGNORING_CASE)
 def ignoring_case(
     request: pytest.FixtureRequest, database: Database, connection: psycopg.Connection
-) -> UserTable:
+) -> UserBatches:
     return members(database, connection, IGNORING_CASE[request.param])
 
 
 def test_a_row_of_the_application_keeps_its_email(
-    ignoring_case: UserTable, connection: psycopg.Connection
+    ignoring_case: UserBatches, connection: psycopg.Connection
 ) -> None:
     connection.execute(
         "INSERT INTO members VALUES ('legacy-7', 'Eve@Example.com', 'Eve')"
@@ -130,7 +130,7 @@ def test_a_row_of_the_application_keeps_its_email(
 
 
 def test_the_newest_claim_gets_the_email(
-    ignoring_case: UserTable, connection: psycopg.Connection
+    ignoring_case: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Whichever comes first, one by one and in one batch."""
     old = a_user(1, email="Eve@Example.com", updated_at=1_000)
@@ -150,7 +150,7 @@ def test_the_newest_claim_gets_the_email(
 
 
 def test_a_change_of_case_is_written(
-    ignoring_case: UserTable, connection: psycopg.Connection
+    ignoring_case: UserBatches, connection: psycopg.Connection
 ) -> None:
     ignoring_case.upsert(a_user(1, email="Eve@Example.com", updated_at=1_000))
     ignoring_case.upsert(a_user(1, email="eve@example.com", updated_at=2_000))
@@ -171,7 +171,7 @@ def test_a_change_of_case_is_written_to_any_citext(
 
 
 def test_two_users_swap_their_emails(
-    ignoring_case: UserTable, connection: psycopg.Connection
+    ignoring_case: UserBatches, connection: psycopg.Connection
 ) -> None:
     ignoring_case.upsert_many([a_user(1, email="a@x.com"), a_user(2, email="B@x.com")])
     later = a_user(1).updated_at + 1_000
@@ -186,11 +186,12 @@ def test_two_users_swap_their_emails(
 
 
 def test_a_dry_run_and_the_users_held_back_follow_the_same_rule(
-    ignoring_case: UserTable,
+    ignoring_case: UserBatches,
     database: Database,
     connection: psycopg.Connection,
 ) -> None:
-    table = UserTable(database, mapping=ignoring_case.mapping, read_rule=email_rule)
+    table = UserBatches(database, mapping=ignoring_case.mapping)
+    table.read_rule = email_rule
     connection.execute(
         "INSERT INTO members VALUES ('legacy-7', 'Eve@Example.com', 'Eve')"
     )

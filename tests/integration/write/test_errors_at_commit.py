@@ -10,7 +10,7 @@ from clerksync.errors import DeletionBlockedError
 from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.write.test_refused_rows import MAPPING, MEMBERS
 from tests.people import a_user, user_id
 
@@ -44,17 +44,17 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def members(database: Database, connection: psycopg.Connection) -> UserTable:
+def members(database: Database, connection: psycopg.Connection) -> UserBatches:
     del connection  # which made the table
     mapping = parse(MAPPING.format(more=""), name="members")
     migrate(database, mapping=mapping)
-    return UserTable(database, mapping=mapping)
+    return UserBatches(database, mapping=mapping)
 
 
 @pytest.fixture(params=RULES)
 def refusing(
-    request: pytest.FixtureRequest, members: UserTable, connection: psycopg.Connection
-) -> UserTable:
+    request: pytest.FixtureRequest, members: UserBatches, connection: psycopg.Connection
+) -> UserBatches:
     """A table that at COMMIT refuses all who are called Bad."""
     if raising := RULES[request.param]:
         at_commit(connection, "INSERT OR UPDATE", REFUSES.format(raising))
@@ -75,7 +75,7 @@ def people(version: int, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("stored", [False, True], ids=["created", "updated"])
 def test_a_row_that_is_refused_at_commit_costs_that_row_only(
-    refusing: UserTable, connection: psycopg.Connection, *, stored: bool
+    refusing: UserBatches, connection: psycopg.Connection, *, stored: bool
 ) -> None:
     """It is named, and what is known of it stays as it was."""
     if stored:
@@ -92,7 +92,7 @@ def test_a_row_that_is_refused_at_commit_costs_that_row_only(
 
 
 def test_rows_that_are_refused_at_commit_cost_no_more_attempts_than_others(
-    members: UserTable,
+    members: UserBatches,
     connection: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -115,7 +115,7 @@ def test_rows_that_are_refused_at_commit_cost_no_more_attempts_than_others(
 
 
 def test_a_deletion_that_is_refused_at_commit_leaves_no_tombstone(
-    members: UserTable, connection: psycopg.Connection
+    members: UserBatches, connection: psycopg.Connection
 ) -> None:
     """The row is still there."""
     members.upsert(a_user(1))
@@ -128,7 +128,7 @@ def test_a_deletion_that_is_refused_at_commit_leaves_no_tombstone(
 
 
 def test_a_row_that_comes_back_at_commit_has_no_tombstone(
-    members: UserTable, connection: psycopg.Connection
+    members: UserBatches, connection: psycopg.Connection
 ) -> None:
     """A trigger undoes the deletion after our statements."""
     members.upsert(a_user(1))

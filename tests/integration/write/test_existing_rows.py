@@ -10,23 +10,23 @@ from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write.outcome import Outcome
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 from tests.tables import rows
 
 pytestmark = pytest.mark.alters_schema
 
-Write = Callable[[UserTable, list[ClerkUser]], Outcome]
+Write = Callable[[UserBatches, list[ClerkUser]], Outcome]
 
 
-def one_by_one(users: UserTable, people: list[ClerkUser]) -> Outcome:
+def one_by_one(users: UserBatches, people: list[ClerkUser]) -> Outcome:
     outcome = Outcome()
     for user in people:
         outcome.add(users.upsert(user))
     return outcome
 
 
-def together(users: UserTable, people: list[ClerkUser]) -> Outcome:
+def together(users: UserBatches, people: list[ClerkUser]) -> Outcome:
     return users.upsert_many(people)
 
 
@@ -65,7 +65,7 @@ DEMANDS = {
 
 @pytest.mark.parametrize("demand", DEMANDS.values(), ids=DEMANDS.keys())
 def test_what_new_rows_must_be_is_not_asked_of_old_ones(
-    users: UserTable, connection: psycopg.Connection, write: Write, demand: str
+    users: UserBatches, connection: psycopg.Connection, write: Write, demand: str
 ) -> None:
     """They are updated; only a new user is refused."""
     users.upsert_many([a_user(n, version=1) for n in range(3)])
@@ -88,7 +88,7 @@ def test_updates_consume_no_value_of_a_sequence(
         name="people",
     )
     migrate(database, mapping=mapping)
-    people = UserTable(database, mapping=mapping)
+    people = UserBatches(database, mapping=mapping)
     people.upsert_many([a_user(n, version=1) for n in range(5)])
     swapped = [
         a_user(0, version=3, email="user1@example.com"),
@@ -102,7 +102,7 @@ def test_updates_consume_no_value_of_a_sequence(
 
 
 def test_a_trigger_for_new_rows_fires_once_for_each_new_user(
-    users: UserTable, connection: psycopg.Connection, write: Write
+    users: UserBatches, connection: psycopg.Connection, write: Write
 ) -> None:
     """One that sends a welcome mail sends none for an update."""
     connection.execute(
@@ -119,7 +119,7 @@ def test_a_trigger_for_new_rows_fires_once_for_each_new_user(
 
 
 def test_a_row_that_the_application_makes_first_is_updated(
-    users: UserTable, connection: psycopg.Connection, write: Write
+    users: UserBatches, connection: psycopg.Connection, write: Write
 ) -> None:
     """Without any trace in sync_state."""
     connection.execute(

@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors
 
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.interleaving import POINTS, Work, install_points, interleave, start
 from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import emails, rows
@@ -17,15 +17,15 @@ pytestmark = pytest.mark.alters_schema
 
 
 def upsert(version: int = 1) -> Work:
-    return lambda db: UserTable(db).upsert(a_user(version=version, first_name="New"))
+    return lambda db: UserBatches(db).upsert(a_user(version=version, first_name="New"))
 
 
 def upsert_staged(db: Database) -> object:
-    return UserTable(db).upsert_many([a_user(version=1, first_name="New"), a_user(2)])
+    return UserBatches(db).upsert_many([a_user(version=1, first_name="New"), a_user(2)])
 
 
 def delete(db: Database) -> object:
-    return UserTable(db).delete([user_id(1)])
+    return UserBatches(db).delete([user_id(1)])
 
 
 @pytest.mark.parametrize("write", [upsert(), upsert_staged], ids=["one", "many"])
@@ -34,7 +34,7 @@ def delete(db: Database) -> object:
 def test_no_interleaving_revives_a_deleted_user(
     database_url: str,
     connection: psycopg.Connection,
-    users: UserTable,
+    users: UserBatches,
     write: Work,
     *,
     known: bool,
@@ -59,13 +59,13 @@ def test_no_interleaving_revives_a_deleted_user(
 
 @pytest.mark.parametrize("first", ["newer", "older"])
 def test_no_interleaving_lets_an_older_version_win(
-    database_url: str, connection: psycopg.Connection, users: UserTable, first: str
+    database_url: str, connection: psycopg.Connection, users: UserBatches, first: str
 ) -> None:
     """Two webhooks of one user at once: the newer version stands."""
     install_points(connection)
 
     def newer(db: Database) -> object:
-        return UserTable(db).upsert(a_user(version=9, first_name="Newest"))
+        return UserBatches(db).upsert(a_user(version=9, first_name="Newest"))
 
     passed = []
     for point in POINTS:
@@ -80,16 +80,16 @@ def test_no_interleaving_lets_an_older_version_win(
 
 @pytest.mark.parametrize("first", ["giver", "taker"])
 def test_no_interleaving_loses_an_email_that_moves(
-    database_url: str, connection: psycopg.Connection, users: UserTable, first: str
+    database_url: str, connection: psycopg.Connection, users: UserBatches, first: str
 ) -> None:
     """One user gives an address up while another takes it."""
     install_points(connection)
 
     def giver(db: Database) -> object:
-        return UserTable(db).upsert(a_user(1, version=5, email="new@example.com"))
+        return UserBatches(db).upsert(a_user(1, version=5, email="new@example.com"))
 
     def taker(db: Database) -> object:
-        return UserTable(db).upsert(a_user(2, version=6, email="user1@example.com"))
+        return UserBatches(db).upsert(a_user(2, version=6, email="user1@example.com"))
 
     passed = []
     for point in POINTS:
@@ -106,16 +106,16 @@ def test_no_interleaving_loses_an_email_that_moves(
 
 
 def test_two_users_who_swap_emails_at_once_both_end_right(
-    database_url: str, connection: psycopg.Connection, users: UserTable
+    database_url: str, connection: psycopg.Connection, users: UserBatches
 ) -> None:
     """Each wants what the other holds, in two transactions."""
     install_points(connection)
 
     def one(db: Database) -> object:
-        return UserTable(db).upsert(a_user(1, version=5, email="user2@example.com"))
+        return UserBatches(db).upsert(a_user(1, version=5, email="user2@example.com"))
 
     def two(db: Database) -> object:
-        return UserTable(db).upsert(a_user(2, version=5, email="user1@example.com"))
+        return UserBatches(db).upsert(a_user(2, version=5, email="user1@example.com"))
 
     passed = []
     for pair in ((one, two), (two, one)):
@@ -139,10 +139,10 @@ def test_a_holder_who_was_never_synced_keeps_the_email_by_the_newer_version(
     install_points(connection)
 
     def holder(db: Database) -> object:
-        return UserTable(db).upsert(a_user(1, version=9))
+        return UserBatches(db).upsert(a_user(1, version=9))
 
     def taker(db: Database) -> object:
-        return UserTable(db).upsert(a_user(2, version=5, email="user1@example.com"))
+        return UserBatches(db).upsert(a_user(2, version=5, email="user1@example.com"))
 
     passed = []
     for point in POINTS:
@@ -166,7 +166,7 @@ def test_a_holder_who_was_never_synced_keeps_the_email_by_the_newer_version(
 def test_all_writers_lock_in_one_order(
     database_url: str,
     connection: psycopg.Connection,
-    users: UserTable,
+    users: UserBatches,
     monkeypatch: pytest.MonkeyPatch,
     first: str,
 ) -> None:
@@ -178,10 +178,10 @@ def test_all_writers_lock_in_one_order(
 
     def batch(db: Database) -> object:
         changed = [a_user(n, version=1, first_name="New") for n in (2, 1)]
-        return UserTable(db).upsert_many(changed)
+        return UserBatches(db).upsert_many(changed)
 
     def hand_over(db: Database) -> object:
-        return UserTable(db).upsert(a_user(2, version=9, email="user1@example.com"))
+        return UserBatches(db).upsert(a_user(2, version=9, email="user1@example.com"))
 
     # The first row is held: who locks in another order has the second one by now.
     with connection.transaction():
@@ -197,7 +197,7 @@ def test_all_writers_lock_in_one_order(
 def test_who_is_not_known_yet_is_locked_in_the_same_order(
     database_url: str,
     connection: psycopg.Connection,
-    users: UserTable,
+    users: UserBatches,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """User 1 is new and takes the email of user 2; both are deleted meanwhile.
@@ -211,10 +211,10 @@ def test_who_is_not_known_yet_is_locked_in_the_same_order(
     users.upsert(a_user(2))
 
     def hand_over(db: Database) -> object:
-        return UserTable(db).upsert(a_user(1, version=9, email="user2@example.com"))
+        return UserBatches(db).upsert(a_user(1, version=9, email="user2@example.com"))
 
     def deletion(db: Database) -> object:
-        return UserTable(db).delete([user_id(1), user_id(2)])
+        return UserBatches(db).delete([user_id(1), user_id(2)])
 
     with connection.transaction():
         connection.execute(
@@ -229,7 +229,7 @@ def test_who_is_not_known_yet_is_locked_in_the_same_order(
 def test_batches_that_want_the_same_emails_never_deadlock(
     database_url: str,
     connection: psycopg.Connection,
-    users: UserTable,
+    users: UserBatches,
     monkeypatch: pytest.MonkeyPatch,
     known: bool,
 ) -> None:
@@ -246,7 +246,7 @@ def test_batches_that_want_the_same_emails_never_deadlock(
 
     def batch(version: int, wanted: dict[int, str]) -> Work:
         people = [a_user(n, version=version, email=wanted[n]) for n in wanted]
-        return lambda db: UserTable(db).upsert_many(people)
+        return lambda db: UserBatches(db).upsert_many(people)
 
     older = batch(1, {1: "a@example.com", 2: "b@example.com"})
     newer = batch(2, {3: "b@example.com", 4: "a@example.com"})

@@ -8,20 +8,20 @@ from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write.companions import restore_companions
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.locks import locked
 from tests.people import a_user, user_id
 from tests.tables import rows
 
 
 @pytest.fixture
-def users(database: Database) -> UserTable:
+def users(database: Database) -> UserBatches:
     """Waits only briefly for locked rows."""
-    return UserTable(database, lock_timeout=0.2)
+    return UserBatches(database, lock_timeout=0.2)
 
 
 def test_a_batch_writes_all_rows_except_the_locked_ones(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """They are returned as locked, and nothing of them was claimed."""
     users.upsert_many([a_user(n, version=1) for n in range(300)])
@@ -38,7 +38,7 @@ def test_a_batch_writes_all_rows_except_the_locked_ones(
 
 
 def test_a_locked_row_that_needs_no_change_is_not_waited_for(
-    users: UserTable, database_url: str
+    users: UserBatches, database_url: str
 ) -> None:
     """Whether its version is the same or newer."""
     users.upsert_many([a_user(n, version=1) for n in range(20)])
@@ -49,7 +49,7 @@ def test_a_locked_row_that_needs_no_change_is_not_waited_for(
 
 
 def test_a_row_that_stays_locked_is_failed_and_says_so(
-    users: UserTable, database_url: str
+    users: UserBatches, database_url: str
 ) -> None:
     """By ID, with the reason."""
     users.upsert_many([a_user(n, version=1) for n in range(5)])
@@ -63,7 +63,7 @@ def test_a_row_that_stays_locked_is_failed_and_says_so(
 
 
 def test_a_row_that_is_unlocked_meanwhile_is_written(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """Locked rows are tried again."""
     users.upsert_many([a_user(n, version=1) for n in range(5)])
@@ -76,7 +76,7 @@ def test_a_row_that_is_unlocked_meanwhile_is_written(
 
 
 def test_a_single_user_whose_row_is_locked_is_an_error_that_says_so(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """Nothing was claimed: the same event, sent again, is applied."""
     users.upsert(a_user(1, version=1))
@@ -93,7 +93,7 @@ def test_a_single_user_whose_row_is_locked_is_an_error_that_says_so(
 
 @pytest.mark.parametrize("all_of_them", [False, True], ids=["one", "all"])
 def test_an_email_whose_holder_is_locked_waits_alone(
-    users: UserTable,
+    users: UserBatches,
     database_url: str,
     connection: psycopg.Connection,
     *,
@@ -116,7 +116,7 @@ def test_an_email_whose_holder_is_locked_waits_alone(
 
 
 def test_locked_rows_that_are_to_be_deleted_are_named(
-    users: UserTable, database_url: str
+    users: UserBatches, database_url: str
 ) -> None:
     """The statement is refused at once, and says which rows are locked."""
     users.upsert_many([a_user(n) for n in range(5)])
@@ -132,7 +132,7 @@ def test_locked_rows_that_are_to_be_deleted_are_named(
 
 @pytest.mark.alters_schema
 def test_a_companion_whose_user_is_locked_costs_that_row_only(
-    users: UserTable,
+    users: UserBatches,
     database: Database,
     database_url: str,
     connection: psycopg.Connection,
@@ -149,7 +149,7 @@ def test_a_companion_whose_user_is_locked_costs_that_row_only(
 
 @pytest.mark.alters_schema
 def test_a_locked_row_of_another_table_costs_only_who_needs_it(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """Here, a trigger of the application updates a row per user."""
     connection.execute(
@@ -168,7 +168,7 @@ def test_a_locked_row_of_another_table_costs_only_who_needs_it(
 
 @pytest.mark.alters_schema
 def test_a_hot_row_that_everybody_needs_does_not_cost_a_wait_for_each(
-    users: UserTable, database_url: str, connection: psycopg.Connection
+    users: UserBatches, database_url: str, connection: psycopg.Connection
 ) -> None:
     """After some rows that are locked one after the other, the others are left out."""
     connection.execute(
@@ -194,7 +194,7 @@ def test_a_hot_row_that_everybody_needs_does_not_cost_a_wait_for_each(
 
 @pytest.mark.alters_schema
 def test_an_error_of_a_trigger_is_not_taken_for_a_lock(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Whatever SQLSTATE it raises, also those that mean a lock to clerksync."""
     for state in ("55P03", "CS003"):
@@ -226,7 +226,7 @@ def test_an_email_that_must_not_be_null_waits_with_its_locked_holder(
     )
     migrate(database, mapping=mapping)
     moved = a_user(1, version=5, email="moved@example.com")
-    people = UserTable(
+    people = UserBatches(
         database, mapping=mapping, lock_timeout=0.2, ask=lambda _: [moved]
     )
     people.upsert(a_user(1, version=1))

@@ -12,17 +12,17 @@ from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write.outcome import Change, Outcome
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 
 pytestmark = pytest.mark.alters_schema
 
-Make = Callable[[str], UserTable]
+Make = Callable[[str], UserBatches]
 
 
 @pytest.fixture
 def make(database: Database, connection: psycopg.Connection) -> Make:
-    def made(more: str) -> UserTable:
+    def made(more: str) -> UserBatches:
         unique: LiteralString = "" if "email_unique" in more else " UNIQUE"
         null: LiteralString = " NOT NULL" if "email_not_null" in more else ""
         table: LiteralString = (
@@ -38,7 +38,7 @@ def make(database: Database, connection: psycopg.Connection) -> Make:
             name="test",
         )
         migrate(database, schema="public", mapping=mapping)
-        return UserTable(database, mapping=mapping)
+        return UserBatches(database, mapping=mapping)
 
     return made
 
@@ -46,7 +46,7 @@ def make(database: Database, connection: psycopg.Connection) -> Make:
 KINDS = pytest.mark.parametrize("more", ["", "email_not_null = true"])
 
 
-def foreseen(users: UserTable, people: Sequence[ClerkUser]) -> set[Change]:
+def foreseen(users: UserBatches, people: Sequence[ClerkUser]) -> set[Change]:
     """The changes of a dry run, whose counts must be those of the real one."""
     dry = users.upsert_many(people, dry_run=True)
     assert counts(dry) == counts(users.upsert_many(people))

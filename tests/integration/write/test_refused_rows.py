@@ -12,7 +12,7 @@ from clerksync.errors import DeletionBlockedError, RowRefusedError
 from clerksync.mapping.file import parse
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 
 pytestmark = pytest.mark.alters_schema
@@ -42,15 +42,15 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def members(database: Database, connection: psycopg.Connection) -> UserTable:
+def members(database: Database, connection: psycopg.Connection) -> UserBatches:
     del connection  # which made the table
     return table(database)
 
 
-def table(database: Database, more: str = "") -> UserTable:
+def table(database: Database, more: str = "") -> UserBatches:
     mapping = parse(MAPPING.format(more=more), name="members")
     migrate(database, mapping=mapping)
-    return UserTable(database, mapping=mapping)
+    return UserBatches(database, mapping=mapping)
 
 
 def trigger(connection: psycopg.Connection, when: str, body: str) -> None:
@@ -96,7 +96,7 @@ REFUSALS: dict[str, str] = {
 @pytest.mark.parametrize("does", REFUSALS.values(), ids=REFUSALS.keys())
 @pytest.mark.parametrize("when", ["INSERT", "UPDATE"])
 def test_a_row_that_a_trigger_refuses_costs_that_row_only(
-    members: UserTable,
+    members: UserBatches,
     connection: psycopg.Connection,
     capsys: pytest.CaptureFixture[str],
     does: str,
@@ -126,7 +126,7 @@ def test_a_row_that_a_trigger_refuses_costs_that_row_only(
 
 @pytest.mark.parametrize("stored", [False, True], ids=["created", "updated"])
 def test_a_single_user_whose_row_is_swallowed_is_an_error(
-    members: UserTable, connection: psycopg.Connection, *, stored: bool
+    members: UserBatches, connection: psycopg.Connection, *, stored: bool
 ) -> None:
     """No entry point may say that it was written, or deleted meanwhile."""
     if stored:
@@ -140,7 +140,7 @@ def test_a_single_user_whose_row_is_swallowed_is_an_error(
 
 
 def test_a_statement_that_is_refused_is_not_blamed_on_users(
-    members: UserTable, connection: psycopg.Connection
+    members: UserBatches, connection: psycopg.Connection
 ) -> None:
     """A privilege that is missing for the table ends the run at once."""
     trigger(connection, "BEFORE INSERT", "RETURN NEW;")
@@ -164,7 +164,7 @@ KEEPS: dict[str, str] = {
 
 @pytest.mark.parametrize("keeps", KEEPS.values(), ids=KEEPS.keys())
 def test_a_deletion_that_leaves_the_row_is_no_deletion(
-    members: UserTable, connection: psycopg.Connection, keeps: str
+    members: UserBatches, connection: psycopg.Connection, keeps: str
 ) -> None:
     """And there is no tombstone beside the row. The message says what to do."""
     members.upsert(a_user(1))
@@ -203,7 +203,7 @@ def test_a_trigger_that_does_not_show_the_deletion_is_still_no_deletion(
 
 
 def test_a_unique_rule_that_nobody_knows_costs_one_row_and_no_patience(
-    members: UserTable,
+    members: UserBatches,
     connection: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -227,7 +227,7 @@ def test_a_unique_rule_that_nobody_knows_costs_one_row_and_no_patience(
 
 @pytest.mark.parametrize("number", [1, 64, 65, 129])
 def test_batches_of_any_size_lose_only_the_row_that_is_bad(
-    members: UserTable, connection: psycopg.Connection, number: int
+    members: UserBatches, connection: psycopg.Connection, number: int
 ) -> None:
     """The first, the last, and whatever the groups of an isolation make of it."""
     connection.execute("ALTER TABLE members ADD CHECK (first <> 'Bad')")
@@ -241,7 +241,7 @@ def test_batches_of_any_size_lose_only_the_row_that_is_bad(
 
 
 def test_good_rows_after_many_bad_ones_are_written(
-    members: UserTable, connection: psycopg.Connection
+    members: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Groups are not given up because the rows before them were refused alike."""
     connection.execute("ALTER TABLE members ADD CHECK (first <> 'Bad')")
@@ -279,7 +279,7 @@ def test_a_row_that_a_policy_hides_is_not_called_locked(
 
 
 def test_a_dry_run_only_reads_and_does_not_foresee_refused_rows(
-    members: UserTable, connection: psycopg.Connection
+    members: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Only an insert could tell, and it would fire triggers and consume sequences."""
     connection.execute("ALTER TABLE members ADD CHECK (first <> 'Bad')")

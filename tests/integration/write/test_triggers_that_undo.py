@@ -7,7 +7,7 @@ import pytest
 
 from clerksync.errors import RowRefusedError
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.write.test_refused_rows import MEMBERS, held, table, trigger
 from tests.people import a_user
 
@@ -22,7 +22,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def members(database: Database, connection: psycopg.Connection) -> UserTable:
+def members(database: Database, connection: psycopg.Connection) -> UserBatches:
     del connection  # which made the table
     return table(database)
 
@@ -36,7 +36,7 @@ def members(database: Database, connection: psycopg.Connection) -> UserTable:
     ids=["deletes it again", "gives it another key"],
 )
 def test_a_row_that_is_gone_after_its_insert_is_not_created(
-    members: UserTable, connection: psycopg.Connection, when: str, body: str
+    members: UserBatches, connection: psycopg.Connection, when: str, body: str
 ) -> None:
     """The table has no row of the user."""
     trigger(connection, when, body)

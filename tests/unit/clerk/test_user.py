@@ -10,7 +10,7 @@ from clerksync.clerk.user import (
 )
 from clerksync.errors import InvalidPayloadError
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import EPOCH_MS, a_user, user_json
 
 
@@ -118,7 +118,7 @@ def test_only_the_version_is_required() -> None:
 def test_no_metadata_is_empty_metadata() -> None:
     """So that the column compares equal."""
     users = [a_user(public_metadata=None), a_user(public_metadata={})]
-    null, empty = UserTable(Database(str)).rows.prepare(users).rows
+    null, empty = UserBatches(Database(str)).rows.prepare(users).rows
     assert null == empty
 
 

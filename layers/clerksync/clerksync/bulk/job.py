@@ -24,7 +24,7 @@ from clerksync.postgres.database import Database
 from clerksync.settings.environment import Settings
 from clerksync.write.email_rule import EmailRule
 from clerksync.write.outcome import Change, Outcome
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase (fetch, sweep), how many are done, and how many there are."""
@@ -56,7 +56,7 @@ class Setup:
     """What all runs of a function have in common."""
 
     database: Database
-    users: UserTable
+    users: UserBatches
     ledger: RunLedger
     only_instance: str | None
     max_orphan_ratio: float
@@ -75,9 +75,11 @@ class Setup:
         on_change: OnChange = ignore_change,
     ) -> Self:
         """Raises InvalidSettingError here, not in the middle of a run."""
+        users = UserBatches.from_settings(database, settings)
+        users.read_rule = _read_rule
         return cls(
             database=database,
-            users=UserTable.from_settings(database, settings, read_rule=_read_rule),
+            users=users,
             ledger=RunLedger(database, settings.schema),
             only_instance=settings.instance_id,
             max_orphan_ratio=settings.max_orphan_ratio,
@@ -104,7 +106,7 @@ class Job:
     setup: Setup
     clerk: ClerkApi
     """Its own: with a deadline, a count of requests, and the key that it began with."""
-    users: UserTable
+    users: UserBatches
     request: BulkSyncRequest
     began: float
     """Of `time.monotonic()`."""

@@ -67,7 +67,7 @@ class BatchWriter:
         doubted_before: datetime | None = None,
     ) -> None:
         """`flags` are those of the upsert; `deadline` is of time.monotonic(); see
-        `UserTable.doubt_claims` for `doubted_before`."""
+        `UserBatches.doubt_claims` for `doubted_before`."""
         self._database = database
         self._path = path
         self._flags = flags

@@ -19,12 +19,11 @@ from clerksync.write.companion_sql import companion_parts
 from clerksync.write.email_rule import EmailRule, email_parts
 from clerksync.write.generated_ids import own_id_of
 from clerksync.write.identifiers import identifiers
+from clerksync.write.locked_sql import LOCK_FREE, LOCKING_VARIABLES, REFUSE_LOCKED
 from clerksync.write.unlinked_sql import held_back_parts, may_be_unlinked
 from clerksync.write.upsert_sql import (
-    LOCK_FREE,
     MANAGE_TIER,
     OR_DOUBTED,
-    REFUSE_LOCKED,
     UNCHANGED_OR_AHEAD,
     UNLESS_DOUBTED,
 )
@@ -51,7 +50,7 @@ def rules_of(mapping: TableMapping, *, is_batch: bool) -> dict[str, LiteralStrin
         "manage_tier": MANAGE_TIER if mapping.tier else "",
         "lock_free": LOCK_FREE if is_batch else "",
         "refuse_locked": REFUSE_LOCKED if is_batch else "",
-        "locking_variables": _LOCKING_VARIABLES if is_batch else "",
+        "locking_variables": LOCKING_VARIABLES if is_batch else "",
         "due": "_free" if is_batch else "_claimed",
         "is_due": "" if is_batch else _IS_DUE,
         "unless_doubted": UNLESS_DOUBTED if is_batch else "",
@@ -162,9 +161,6 @@ _HAS_TRIGGERS: LiteralString = """EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS t
         WHERE t.tgrelid = {}::pg_catalog.regclass AND NOT t.tgisinternal
     )"""
-_LOCKING_VARIABLES: LiteralString = """
-    _free text[];
-    _locked text;"""
 _EMAIL: Final = sql.SQL("i.{}").format(sql.Identifier("email"))
 
 

@@ -81,7 +81,7 @@ class RowMaker:
     def prepare(
         self, users: Iterable[ClerkUser], *, confirmed_at: datetime | None = None
     ) -> Prepared:
-        """Make users ready for `UserTable.upsert_prepared`."""
+        """Make users ready for `UserBatches.upsert_prepared`."""
         rows: list[list[Any]] = []
         failed: list[str] = []
         for user in users:

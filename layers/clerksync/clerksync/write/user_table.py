@@ -6,7 +6,7 @@ webhook hands it one user, a bulk run a staged batch.
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -29,7 +29,6 @@ from clerksync.settings.environment import Settings
 from clerksync.write.asking import Ask
 from clerksync.write.batch import BatchWriter
 from clerksync.write.email_reassignment import reassign_emails
-from clerksync.write.email_rule import ReadRule, as_text
 from clerksync.write.find_user import find_user
 from clerksync.write.identifiers import identifiers
 from clerksync.write.instance import ACCEPTED, call_guarded
@@ -37,24 +36,22 @@ from clerksync.write.locks import (
     SEVERAL_ROWS,
     WHILE_OTHERS_WAIT,
     once_unlocked,
-    until_unlocked,
 )
 from clerksync.write.outcome import Outcome
 from clerksync.write.refused_row import (
-    IS_LOCKED,
     SWALLOWED,
     UNSTORABLE,
     Refusal,
     concerns_statement,
     obstacle,
 )
-from clerksync.write.rows import Prepared, RowMaker, StagedRow
+from clerksync.write.rows import RowMaker, StagedRow
 from clerksync.write.sql_functions import Function, build
 from clerksync.write.staging import one_row
 from clerksync.write.too_long import TOO_LONG, TooLong
 
 if TYPE_CHECKING:
-    from clerksync.write.preview import Preview
+    pass
 
 
 class UserTable:
@@ -69,17 +66,14 @@ class UserTable:
         default_tier: str = "FREE",
         tier_metadata_key: str | None = None,
         soft_delete: bool = False,
-        read_rule: ReadRule = as_text,
         lock_timeout: float = 1.0,
         only_instance: str | None = None,
     ) -> None:
         """`ask` is needed where no row may be without an email: the holder of one that
         moves on is then looked up at Clerk, and written first. `default_tier` is
-        written as it is. `read_rule` is for dry runs, and for counting who is held
-        back; the write path has the rule of the table since it was installed.
-        `lock_timeout`, in seconds, is how long a row is waited for that the application
-        has locked, if nobody else waits meanwhile. `only_instance` is the Clerk
-        instance that the owner has named, if any."""
+        written as it is. `lock_timeout`, in seconds, is how long a row is waited for
+        that the application has locked, if nobody else waits meanwhile. `only_instance`
+        is the Clerk instance that the owner has named, if any."""
         self._database = database
         self.mapping = mapping
         self.schema = schema
@@ -93,7 +87,6 @@ class UserTable:
             tier_metadata_key is not None,
             default_tier,
         ]
-        self._read_rule = read_rule
         self._deletion = "soft" if soft_delete else mapping.deletion
         self.lock_timeout = lock_timeout
         self._deadline = math.inf
@@ -103,11 +96,7 @@ class UserTable:
 
     @classmethod
     def from_settings(
-        cls,
-        database: Database,
-        settings: Settings,
-        ask: Ask | None = None,
-        read_rule: ReadRule = as_text,
+        cls, database: Database, settings: Settings, ask: Ask | None = None
     ) -> Self:
         return cls(
             database,
@@ -118,31 +107,9 @@ class UserTable:
             default_tier=settings.default_tier,
             tier_metadata_key=settings.tier_metadata_key,
             soft_delete=settings.soft_delete,
-            read_rule=read_rule,
             lock_timeout=settings.lock_timeout,
             only_instance=settings.instance_id,
         )
-
-    def for_run(self, ask: Ask, *, deadline: float) -> Self:
-        """Return the same table for one run, with its own way to ask Clerk.
-
-        At the `deadline`, of time.monotonic(), batches end with OutOfTimeError.
-        """
-        users = copy.copy(self)
-        users._ask = ask  # noqa: SLF001 - of this very class
-        users._deadline = deadline  # noqa: SLF001 - same
-        for of_one_run in ("_preview", "_batches"):
-            users.__dict__.pop(of_one_run, None)
-        return users
-
-    def doubt_claims(self, *, before: datetime) -> None:
-        """Doubt newer versions that were claimed before this, by the database's clock.
-
-        Of those, a batch returns users in `ahead`. It applies what Clerk returned by ID
-        if `confirmed_at` is later than the claim. Only call it on a table `for_run`,
-        before its first batch.
-        """
-        self._doubted_before = before
 
     def for_event_of(self, instance_id: str | None) -> Self:
         """Return the same table for one event of a Clerk instance: `upsert` and
@@ -204,64 +171,6 @@ class UserTable:
             if user.id in outcome.failed:
                 raise InvalidPayloadError("The table refuses this user: see the log.")
         self._name_losers(outcome)
-        return outcome
-
-    def upsert_prepared(
-        self, prepared: Prepared, *, dry_run: bool = False, at_once: bool = False
-    ) -> Outcome:
-        """Apply users; of several versions of one, the newest.
-
-        Users that the table refuses end in `failed`, those whose rows another
-        transaction has locked in `locked`, and the others are applied. A dry run finds
-        out what would happen and changes nothing. It only reads, so it does not foresee
-        which rows a constraint or trigger would refuse. With `at_once`, raises
-        SlowBatchError if the table is too slow to take all at once.
-        """
-        rows = prepared.newest()
-        outcome = Outcome(
-            unchanged=len(prepared.rows) - len(rows), failed=list(prepared.failed)
-        )
-        if rows:
-            if dry_run:
-                outcome.add(self._preview.outcome(rows))
-                return outcome
-            # First, so that nothing can fail between the write and its report.
-            outcome.held_back += self._preview.held_back(rows)
-            outcome.add(self._batches.write(rows, at_once=at_once))
-            if outcome.blocked:
-                self._reassign_emails(rows, outcome)
-            self._name_losers(outcome)
-        return outcome
-
-    def upsert_locked(self, rows: list[StagedRow]) -> Outcome:
-        """Apply users of `Outcome.locked`. Those whose rows stay locked end in
-        `failed`."""
-        outcome = Outcome()
-
-        def attempt(rows: list[StagedRow]) -> list[StagedRow]:
-            outcome.add(self._batches.write(sorted(rows)))
-            if outcome.blocked:
-                self._reassign_emails(rows, outcome)
-            locked, outcome.locked = outcome.locked, []
-            return locked
-
-        for row in until_unlocked(attempt, rows, seconds=self.lock_timeout):
-            outcome.add(self._batches.refused(row, Refusal(IS_LOCKED)))
-        self._name_losers(outcome)
-        return outcome
-
-    def upsert_many(
-        self,
-        users: Iterable[ClerkUser],
-        *,
-        confirmed_at: datetime | None = None,
-        dry_run: bool = False,
-    ) -> Outcome:
-        """Prepare users, and do what `upsert_prepared` does, then `upsert_locked`."""
-        prepared = self.rows.prepare(users, confirmed_at=confirmed_at)
-        outcome = self.upsert_prepared(prepared, dry_run=dry_run)
-        locked, outcome.locked = outcome.locked, []
-        outcome.add(self.upsert_locked(locked))
         return outcome
 
     def delete(
@@ -347,19 +256,6 @@ class UserTable:
     def _too_long(self) -> TooLong:
         """A new one each time: the columns may have become longer."""
         return TooLong(self._database, self.mapping, self.names["users"])
-
-    @cached_property
-    def _preview(self) -> "Preview":
-        from clerksync.write.preview import Preview  # noqa: PLC0415 - of bulk sync only
-
-        return Preview(
-            self._database,
-            self.mapping,
-            self.schema,
-            require_email=bool(self._flags[0]),
-            read_rule=self._read_rule,
-            doubted_before=self._doubted_before,
-        )
 
     def _alone(self, work: Work[Result]) -> Result:
         return once_unlocked(

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.faults import StubRequest
 from local.stub_clerk.stub import StubClerk
 from tests.doors import ask_this_clerk
@@ -121,7 +121,7 @@ def test_who_signs_up_in_mid_walk_is_not_swept(
 ) -> None:
     """A webhook has written them; the walk ends before their time."""
     database = Database(lambda: database_url)
-    webhook, lock = UserTable(database), threading.Lock()
+    webhook, lock = UserBatches(database), threading.Lock()
 
     def sign_up(request: StubRequest) -> None:
         with lock:

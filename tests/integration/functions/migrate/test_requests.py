@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from functions.migrate import app
 from tests.doors import UNREACHABLE
 from tests.integration.functions.migrate.stack import Stack
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.alters_schema
 
 
 def test_a_new_stack_gets_its_schema(
-    stack: Stack, empty: psycopg.Connection, users: UserTable
+    stack: Stack, empty: psycopg.Connection, users: UserBatches
 ) -> None:
     """CloudFormation goes on only after it is there."""
     answer = stack.ask("Create")
@@ -25,7 +25,7 @@ def test_a_new_stack_gets_its_schema(
 
 
 def test_an_update_keeps_what_is_there_and_its_id(
-    stack: Stack, connection: psycopg.Connection, users: UserTable
+    stack: Stack, connection: psycopg.Connection, users: UserBatches
 ) -> None:
     """Another id would make CloudFormation delete the resource of the first."""
     users.upsert(a_user())
@@ -46,7 +46,7 @@ def test_a_new_layer_brings_what_it_has_more(
 def test_deleting_the_stack_keeps_the_data_and_needs_no_database(
     stack: Stack,
     connection: psycopg.Connection,
-    users: UserTable,
+    users: UserBatches,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a stack whose database is gone could never be deleted."""

@@ -3,7 +3,7 @@
 import psycopg
 
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from local.stub_clerk.faults import Fault, StubRequest
 from tests.doors import (
     untouched,
@@ -34,7 +34,7 @@ def test_a_user_deleted_during_the_look_up_is_not_revived(
     def delete(request: StubRequest) -> Fault | None:
         if request.path.startswith("/v1/users/"):
             database = Database(lambda: database_url)
-            UserTable(database).delete([door.user_id])
+            UserBatches(database).delete([door.user_id])
             database.close()
         return None
 
@@ -48,7 +48,7 @@ def test_a_user_deleted_during_the_look_up_is_not_revived(
 
 
 def test_a_user_deleted_by_mistake_comes_back(
-    door: Door, users: UserTable, connection: psycopg.Connection
+    door: Door, users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """Clerk, asked after the deletion, still knows it: the tombstone goes."""
     users.delete([door.user_id])
@@ -63,7 +63,7 @@ def test_a_softly_deleted_user_comes_back_whole(
 ) -> None:
     """The row that was kept and emptied is filled again."""
     assert door.sync().status == 200
-    UserTable(database, soft_delete=True).delete([door.user_id])
+    UserBatches(database, soft_delete=True).delete([door.user_id])
     assert door.me().status == 404
     assert door.sync().status == 200
     row = rows(connection)[door.user_id]

@@ -5,7 +5,7 @@ import json
 import psycopg
 import pytest
 
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from functions.self_sync import app
 from tests.doors import (
     ask,
@@ -117,7 +117,7 @@ def test_a_user_that_lost_its_email_keeps_its_row(
 
 
 def test_an_email_moves_to_the_user_who_has_it_now(
-    door: Door, users: UserTable, connection: psycopg.Connection
+    door: Door, users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """A row that still holds the address does not keep its new owner out."""
     other = door.clerk.create_user(email="old@example.com", notify=False)

@@ -5,14 +5,14 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.people import a_user, user_id
 
 
 class Buckets:
     """The tiers and buckets of one database, as an application's SQL sees them."""
 
-    def __init__(self, connection: psycopg.Connection, users: UserTable) -> None:
+    def __init__(self, connection: psycopg.Connection, users: UserBatches) -> None:
         self._connection = connection
         self._users = users
 

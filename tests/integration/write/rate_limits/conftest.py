@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.write.rate_limits.buckets import Buckets
 
 
 @pytest.fixture
-def buckets(connection: psycopg.Connection, users: UserTable) -> Iterator[Buckets]:
+def buckets(connection: psycopg.Connection, users: UserBatches) -> Iterator[Buckets]:
     """With a tier TEN: ten tokens, of which none comes back."""
     before = connection.execute("SELECT * FROM tiers").fetchall()
     buckets = Buckets(connection, users)

@@ -9,7 +9,7 @@ from clerksync.mapping.file import load
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write.rate_limits import Decision, consume
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.applications import TABLES
 from tests.people import a_user, user_id
 from tests.terminal import clerksync_here
@@ -55,7 +55,7 @@ def test_a_table_without_a_tier_has_the_default_tier_for_all(
     """In another schema than ours, and by a key that is not the primary one."""
     mapping = load(settings["CLERKSYNC_MAPPING"])
     migrate(database, schema=_SCHEMA, mapping=mapping, default_tier="PRO")
-    users = UserTable(database, schema=_SCHEMA, mapping=mapping)
+    users = UserBatches(database, schema=_SCHEMA, mapping=mapping)
     users.upsert(a_user())
     decision = consume(database, user_id(1), 300, schema=_SCHEMA)
     assert decision == Decision(True, 0, 0)
@@ -81,7 +81,7 @@ def test_the_table_of_a_preset_has_tiers_that_may_be_null(
     connection.execute(TABLES["clerk-id"])
     mapping = load("clerk-id")
     migrate(database, mapping=mapping)
-    UserTable(database, mapping=mapping).upsert(a_user())
+    UserBatches(database, mapping=mapping).upsert(a_user())
     connection.execute("UPDATE users SET tier = NULL")
     assert consume(database, user_id(1)).remaining == 59
     connection.execute("UPDATE users SET tier = 'ENTERPRISE'")

@@ -13,7 +13,7 @@ from clerksync.errors import TableMisfitError
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
 from clerksync.write.rate_limits import Decision, consume
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.write.rate_limits.buckets import Buckets
 from tests.people import a_user, user_id
 from tests.tables import rows
@@ -53,7 +53,7 @@ def test_it_works_in_another_schema_that_is_in_no_search_path(
     """Whatever the schema is called, and whatever else has the names of its tables."""
     schema = 'my "app"'
     migrate(database, schema=schema)
-    users = UserTable(database, schema=schema)
+    users = UserBatches(database, schema=schema)
     users.upsert(a_user())
     connection.execute("CREATE TABLE pg_temp.tiers (odd text)")
     connection.execute("SET search_path TO pg_temp")
@@ -183,7 +183,7 @@ def test_tiers_of_the_application_are_kept(
 
 @pytest.mark.alters_schema
 def test_a_bucket_that_a_trigger_keeps_away_is_an_error(
-    database: Database, connection: psycopg.Connection, users: UserTable
+    database: Database, connection: psycopg.Connection, users: UserBatches
 ) -> None:
     """Neither let through without limits, nor tried for ever."""
     users.upsert(a_user())

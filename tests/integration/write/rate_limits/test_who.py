@@ -7,7 +7,7 @@ from psycopg import errors
 from clerksync.errors import SchemaOutdatedError
 from clerksync.postgres.database import Database
 from clerksync.write.rate_limits import Decision, consume
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.doors import untouched
 from tests.integration.write.rate_limits.buckets import Buckets
 from tests.people import a_user, user_id
@@ -26,7 +26,7 @@ def test_a_user_who_is_not_synced_yet_is_answered_by_the_default_tier(
 
 
 def test_once_synced_a_user_is_counted(
-    database: Database, buckets: Buckets, users: UserTable
+    database: Database, buckets: Buckets, users: UserBatches
 ) -> None:
     """What was allowed before is forgotten: the bucket begins full."""
     buckets.tier("FREE", 3, 0)
@@ -64,13 +64,13 @@ def test_a_deleted_user_is_refused(
 ) -> None:
     """Its session may live on for a minute: that must not be one without limits."""
     somebody = buckets.user(tier="TEN")
-    UserTable(database, soft_delete=soft).delete([somebody])
+    UserBatches(database, soft_delete=soft).delete([somebody])
     with untouched(connection):
         assert consume(database, somebody) == Decision(False, 0, None)
 
 
 def test_a_user_who_comes_back_has_a_full_bucket(
-    database: Database, buckets: Buckets, users: UserTable
+    database: Database, buckets: Buckets, users: UserBatches
 ) -> None:
     """A deletion took the old one away."""
     somebody = buckets.user(tier="TEN")

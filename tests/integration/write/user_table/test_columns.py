@@ -8,7 +8,7 @@ import pytest
 
 from clerksync.errors import InvalidPayloadError
 from clerksync.postgres.database import Database
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.write.user_table.writer import Writer
 from tests.people import EPOCH_MS, a_user, user_id
 from tests.tables import footprint, rows
@@ -117,7 +117,7 @@ def test_an_email_too_long_for_its_index_is_refused_as_data(
     """It is the payload's fault, not the database's: retrying would not help."""
     letters = random.Random(1).choices(string.ascii_letters, k=10_000)
     user = a_user(email="".join(letters) + "@example.com")
-    table = UserTable(database)
+    table = UserBatches(database)
     if door == "one":
         with pytest.raises(InvalidPayloadError, match="SQLSTATE 54000"):
             table.upsert(user)

@@ -7,7 +7,7 @@ from psycopg import errors
 from clerksync.errors import SchemaOutdatedError
 from clerksync.postgres.database import Database
 from clerksync.schema.migrate import migrate
-from clerksync.write.user_table import UserTable
+from clerksync.write.user_batches import UserBatches
 from tests.integration.write.user_table.writer import Writer
 from tests.people import a_user, user_id
 from tests.tables import rows
@@ -35,7 +35,7 @@ def test_code_ahead_of_the_database_says_what_to_do(
 
 @pytest.mark.alters_schema
 def test_what_a_trigger_lacks_is_not_our_schema(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """To migrate would not help: the error names what the application lacks."""
     connection.execute(
@@ -50,7 +50,7 @@ def test_what_a_trigger_lacks_is_not_our_schema(
 
 @pytest.mark.alters_schema
 def test_a_key_that_is_not_unique_any_more_says_what_to_do(
-    users: UserTable, connection: psycopg.Connection
+    users: UserBatches, connection: psycopg.Connection
 ) -> None:
     """`migrate` then names the column."""
     users.upsert(a_user())
