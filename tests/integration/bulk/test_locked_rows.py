@@ -125,11 +125,11 @@ def test_a_slow_table_leaves_a_checkpoint_when_the_time_is_over(
     """What was written stays, and the next runs end what this one began."""
     connection.execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END$$;"
+        " $$BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END$$;"
         "CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW"
         " EXECUTE FUNCTION slow()"
     )
-    report = bulk(deadline=time.monotonic() + 4)
+    report = bulk(deadline=time.monotonic() + 12)
     assert (report.status, report.out_of_time) == ("partial", True)
     assert 0 < report.created < 6_000
     connection.execute("DROP TRIGGER slow ON users")
