@@ -158,8 +158,8 @@ BY_TEST: Final = (
         (
             Edit(
                 f"{LAYER}/write/batch.py",
-                "            self._call(self._path.upsert_staged, [])",
-                "            raise",
+                "self._call(self._path.upsert_staged, [], all_asked)",
+                "raise",
             ),
         ),
         test="tests/integration/write/test_refused_rows.py",
@@ -282,13 +282,7 @@ BY_TEST: Final = (
     ),
     Mutant(
         "a walk is resumed however old it is",
-        (
-            Edit(
-                f"{LAYER}/bulk/plan_or_resume.py",
-                "timedelta(hours=1)",
-                "timedelta(days=365)",
-            ),
-        ),
+        (Edit(f"{LAYER}/bulk/plan_or_resume.py", "hours=1", "days=365"),),
         test="tests/integration/bulk/parallel/test_who_goes_on.py",
         why="seldom does a short campaign leave a walk for an hour",
     ),
